@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the shim and the user mode driver say to each other.
+ *
+ * The driver's fd 0 and fd 1 are the channel, its fd 2 is the log (one line a
+ * write(2), at most PRELOAD_LOG_MAX bytes). Numbers are in host byte order.
+ *
+ *   shim   -> driver   __u32 PRELOAD_START     load and attach, then report
+ *   driver -> shim     struct preload_record   one write(2) for each link
+ *   shim   -> driver   __u32 PRELOAD_END       the links are taken: exit(0)
+ *
+ * The driver holds the links open (any fd below PRELOAD_FD_MAX) until it has
+ * read PRELOAD_END. With two pipes the same bytes serve by hand, and they are
+ * those of the driver of 5.10 ("bpf: Populate bpffs with map and prog
+ * iterators"), so that either driver serves either side.
+ */
+#ifndef BPF_PRELOAD_WIRE_H
+#define BPF_PRELOAD_WIRE_H
+
+#define PRELOAD_START	0x5555u
+#define PRELOAD_END	0xAAAAu
+
+#define PRELOAD_NAME_LEN	16	/* with its terminating NUL */
+#define PRELOAD_LOG_MAX		128	/* with its newline */
+#define PRELOAD_FD_MAX		64
+
+struct preload_record {
+	char link_name[PRELOAD_NAME_LEN];	/* a file name, NUL terminated */
+	int link_id;				/* as in struct bpf_link_info */
+};
+
+#endif /* BPF_PRELOAD_WIRE_H */
