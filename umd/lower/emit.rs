@@ -229,7 +229,7 @@ impl Emit<'_, '_> {
         };
         let target = match relo.kind {
             image::core_kind::TYPE_ID_LOCAL => 0,
-            _ => self.target(name, target_kind::CORE | root_kind),
+            _ => 1 + self.target(name, target_kind::CORE | root_kind),
         };
         let type_id = self.compact.id(relo.root);
         image::CoreRelo {
