@@ -91,7 +91,7 @@ pub(crate) fn field(btf: &Btf, root: u32, access: &[u8]) -> Result<Spec> {
         if ty.is_composite() {
             let member = ty.member(index as usize);
             let [name, type_id, offset] = member.ok_or_else(|| bad("no such member"))?;
-            bits += u64::from(member_bits(ty.kind_flag(), offset).0);
+            bits = bits.saturating_add(u64::from(member_bits(ty.kind_flag(), offset).0));
             if name != 0 {
                 if btf.str(name).is_empty() {
                     return Err(bad("member with an empty name"));
@@ -141,10 +141,10 @@ fn is_flexible(btf: &Btf, last: Option<&Step>, count: u32) -> bool {
 
 fn element_bits(btf: &Btf, id: u32, index: u32) -> Result<u64> {
     let size = btf.size(id).ok_or_else(|| bad("type without a size"))?;
-    Ok(8 * (u64::from(size).saturating_mul(u64::from(index)) & (u64::MAX >> 3)))
+    Ok((u64::from(size) * u64::from(index)).saturating_mul(8))
 }
 
 pub(crate) fn skip_mods(btf: &Btf, id: u32) -> Result<u32> {
     btf.skip_mods(id)
-        .ok_or_else(|| bad("type refers to itself"))
+        .ok_or_else(|| bad("chain of types is too long"))
 }

@@ -4,7 +4,7 @@
 
 use preload_image::core_kind;
 
-use crate::btf::{Btf, kind};
+use crate::btf::{Btf, MAX_DEPTH, kind};
 use crate::core_spec::{Spec, Step, member_bits, skip_mods};
 use crate::error::{LowerError, Result};
 
@@ -161,7 +161,7 @@ fn of_member(btf: &Btf, kind: u32, bit_offset: u32, bits: u32, type_id: u32) -> 
 /// A byte offset that a load may use: of arrays, one element is loaded.
 fn loaded(btf: &Btf, byte_offset: u32, type_id: u32) -> Result<Value> {
     let mut element = skip_mods(btf, type_id)?;
-    for _ in 0..btf.len() {
+    for _ in 0..MAX_DEPTH {
         if !btf.ty(element).is(kind::ARRAY) {
             return Ok(Value {
                 load_size: size(btf, element)?,
@@ -171,7 +171,7 @@ fn loaded(btf: &Btf, byte_offset: u32, type_id: u32) -> Result<Value> {
         }
         element = skip_mods(btf, btf.ty(element).array().0)?;
     }
-    Err(bad("type refers to itself"))
+    Err(bad("chain of types is too long"))
 }
 
 fn size(btf: &Btf, id: u32) -> Result<u32> {

@@ -53,7 +53,7 @@ pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf) -> Result<Vec<Extern<'a>>> {
             return Err(wrong("unsupported extern outside of .ksyms").section(section));
         }
         let type_id = btf.skip_mods(ty.third);
-        let type_id = type_id.ok_or_else(|| wrong("type refers to itself"))?;
+        let type_id = type_id.ok_or_else(|| wrong("chain of types is too long"))?;
         if type_id == 0 {
             return Err(wrong("unsupported ksym without a type").section(section));
         }

@@ -73,10 +73,10 @@ impl Referents<'_, '_> {
         let insn = insn - func.start;
         let pair = func.insns.get(insn as usize..).unwrap_or_default();
         let (reference, patched) = match pair {
-            [first, ..] if first.is_call() && rel.kind == R_BPF_64_32 => (
-                self.call(funcs, *first, rel.symbol, symbol)?,
-                [*first, Insn::default()],
-            ),
+            [call, ..] if call.is_call() && rel.kind == R_BPF_64_32 => {
+                let (reference, call) = self.call(funcs, *call, rel.symbol, symbol)?;
+                (reference, vec![call])
+            }
             [first, second, ..]
                 if first.is_ld_imm64() && rel.kind == R_BPF_64_64 && second.code == 0 =>
             {
@@ -92,21 +92,8 @@ impl Referents<'_, '_> {
         };
         if let Some(func) = funcs.0.get_mut(holder) {
             func.references.push((insn, reference));
-            let words = if patched[0].is_call() { 1 } else { 2 };
-            for (place, new) in func
-                .insns
-                .iter_mut()
-                .skip(insn as usize)
-                .zip(patched)
-                .take(words)
-            {
-                *place = new;
-            }
-            if let Reference::ExternCall(_) = reference
-                && let Some(call) = func.insns.get_mut(insn as usize)
-            {
-                (call.src, call.off, call.imm) = (pseudo::KFUNC_CALL, 0, 0);
-            }
+            let places = func.insns.iter_mut().skip(insn as usize);
+            places.zip(patched).for_each(|(place, new)| *place = new);
         }
         Ok(())
     }
@@ -118,26 +105,31 @@ impl Referents<'_, '_> {
             .ok_or_else(|| LowerError::new("relocation against an unknown symbol"))
     }
 
-    /// What a call calls.
-    fn call(&self, funcs: &Funcs, insn: Insn, index: usize, symbol: &Symbol) -> Result<Reference> {
+    /// What a call calls, and the instruction for it.
+    fn call(
+        &self,
+        funcs: &Funcs,
+        mut call: Insn,
+        index: usize,
+        symbol: &Symbol,
+    ) -> Result<(Reference, Insn)> {
         if symbol.undefined {
             let (i, ksym) = self.find_extern(index)?;
             if ksym.kind != kind::FUNC {
                 return Err(LowerError::new("call of a variable"));
             }
-            return Ok(Reference::ExternCall(i));
+            (call.src, call.off, call.imm) = (pseudo::KFUNC_CALL, 0, 0);
+            return Ok((Reference::ExternCall(i), call));
         }
-        if !insn.is_subprog_call() {
+        if !call.is_subprog_call() {
             return Err(LowerError::new("relocation of a call of a helper"));
         }
         // Static functions are section plus imm, global ones have -1 there.
-        let target = (symbol.value / 8) as i64 + i64::from(insn.imm) + 1;
-        let callee = self
-            .text(symbol)
-            .and_then(|text| funcs.subprog(text, target));
-        callee
-            .map(Reference::Call)
-            .ok_or_else(|| LowerError::new("call of something that is no function in .text"))
+        let target = (symbol.value / 8) as i64 + i64::from(call.imm) + 1;
+        let callee = self.text(symbol).and_then(|t| funcs.subprog(t, target));
+        let what = "call of something that is no function in .text";
+        let callee = callee.ok_or_else(|| LowerError::new(what))?;
+        Ok((Reference::Call(callee), call))
     }
 
     fn text(&self, symbol: &Symbol) -> Option<usize> {
@@ -153,7 +145,7 @@ impl Referents<'_, '_> {
         index: usize,
         symbol: &Symbol,
         maps: &HashMap<(usize, u64), (u32, &Map)>,
-    ) -> Result<(Reference, [Insn; 2])> {
+    ) -> Result<(Reference, Vec<Insn>)> {
         let addend = i64::from(first.imm);
         let offset = (symbol.value as i64).checked_add(addend);
         let offset = offset.ok_or_else(|| LowerError::new("address overflows"))?;
@@ -189,7 +181,7 @@ impl Referents<'_, '_> {
                 _ => return Err(LowerError::new("address of something that is in no map")),
             }
         };
-        Ok((reference, [first, second]))
+        Ok((reference, vec![first, second]))
     }
 }
 
