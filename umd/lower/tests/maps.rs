@@ -69,12 +69,12 @@ SEC("iter/bpf_map") int dump(void *ctx)
 }
 
 const VARIABLES: &str = r#"
-volatile int one = 0x11111111;
+volatile int one = 0x11111111, five = 0x55555555;
 static volatile int two = 0x22222222;
 static volatile const int three = 0x33333333;
 volatile int four SEC(".data.custom_name") = 0x44444444;
 static volatile int zero;
-SEC("iter/bpf_map") int dump(void *ctx) { return one + two + three + four + zero; }
+SEC("iter/bpf_map") int dump(void *ctx) { return one + two + three + four + five + zero; }
 "#;
 
 #[test]
@@ -108,7 +108,14 @@ fn variable_is_read_from_where_its_value_lies() {
     values.sort_unstable();
     assert_eq!(
         values,
-        [0, 0x1111_1111, 0x2222_2222, 0x3333_3333, 0x4444_4444]
+        [
+            0,
+            0x1111_1111,
+            0x2222_2222,
+            0x3333_3333,
+            0x4444_4444,
+            0x5555_5555
+        ]
     );
 }
 
