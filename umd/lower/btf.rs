@@ -43,6 +43,7 @@ impl<'a> Btf<'a> {
         if first != u32::from(MAGIC) | u32::from(VERSION) << 16 {
             return Err(wrong("not BTF version 1 without flags", 0));
         }
+        // Longer headers are newer ones; what is known of them is their beginning.
         let header_len = word(4)? as usize;
         if header_len < HEADER_BYTES {
             return Err(wrong("header is too short", 4));
@@ -56,6 +57,7 @@ impl<'a> Btf<'a> {
             part.ok_or_else(|| wrong(what, at))
         };
         let strings = part(16, "string section is cut off")?;
+        // Then every string ends, and offset 0 is the empty one.
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
             return Err(wrong("strings do not begin and end with NUL", 16));
         }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The maps: those that the program declares, and those behind its variables.
+//!
+//! Names, flags and order are libbpf's, so that `bpftool map` shows the same and
+//! whoever finds maps by name still does. What the kernel decides - the page size
+//! of a ring buffer, the number of CPUs - is left to the executor.
 
 use crate::btf::{self, Btf, kind};
 use crate::elf::{Elf, SHT_NOBITS, SHT_PROGBITS, Section};
@@ -69,6 +73,7 @@ fn declared<'a>(
     section: &Section<'a>,
     maps: &mut Vec<Map<'a>>,
 ) -> Result<()> {
+    // The attributes are in the types of the variables; the section is zeros.
     let sec = find_datasec(btf, section.name);
     let sec = sec.ok_or_else(|| LowerError::new("no BTF for it").section(section.name))?;
     for [var_id, offset, size] in btf.ty(sec).members() {
@@ -79,6 +84,7 @@ fn declared<'a>(
         if name.is_empty() {
             return new("map without a name");
         }
+        // libbpf's rule: a static map would have no symbol of its own to refer to.
         if var.extra() != btf::GLOBAL {
             return new("unsupported static map");
         }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ELF relocations: finds what each instruction refers to, and prepares it as
 //! far as the object alone allows.
+//!
+//! libbpf goes by the instruction alone; here the relocation's type must fit it,
+//! too. What cannot be expressed is refused: an instruction that keeps the
+//! compiler's placeholder would be a wrong program, not a failed load.
 
 use std::collections::HashMap;
 
@@ -28,6 +32,7 @@ impl Referents<'_, '_> {
             .zip(self.maps)
             .map(|(i, m)| ((m.section, m.offset), (i, m)))
             .collect();
+        // Sections do not overlap, so that each record is met once.
         for (rel_section, target) in self.elf.relocation_sections() {
             let Some(section) = self.elf.sections.get(target) else {
                 let what = "relocates a section that does not exist";
@@ -57,6 +62,7 @@ impl Referents<'_, '_> {
         symbol: &Symbol,
         maps: &HashMap<(usize, u64), (u32, &Map)>,
     ) -> Result<()> {
+        // libbpf drops these: the variable then silently holds a null pointer.
         if !section.exec {
             return Err(LowerError::new("unsupported relocation of data"));
         }
@@ -64,6 +70,7 @@ impl Referents<'_, '_> {
             return Err(LowerError::new("relocation of no instruction"));
         }
         let insn = (rel.offset / 8) as u32;
+        // Code without a function is what a static link overrode.
         let Some(holder) = funcs.find(index, insn) else {
             return Ok(());
         };
@@ -98,6 +105,7 @@ impl Referents<'_, '_> {
         Ok(())
     }
 
+    /// Undefined symbols are externs, or nothing that BTF knows.
     fn find_extern(&self, symbol: usize) -> Result<(u32, &Extern<'_>)> {
         let mut externs = (0u32..).zip(self.externs);
         externs
@@ -118,6 +126,7 @@ impl Referents<'_, '_> {
             if ksym.kind != kind::FUNC {
                 return Err(LowerError::new("call of a variable"));
             }
+            // Clang writes a call of a sub-program at -1: it cannot know better.
             (call.src, call.off, call.imm) = (pseudo::KFUNC_CALL, 0, 0);
             return Ok((Reference::ExternCall(i), call));
         }
@@ -132,6 +141,7 @@ impl Referents<'_, '_> {
         Ok((Reference::Call(callee), call))
     }
 
+    /// The section of a symbol, if sub-programs live there.
     fn text(&self, symbol: &Symbol) -> Option<usize> {
         let index = symbol.section?;
         (self.elf.sections.get(index)?.name == TEXT).then_some(index)
@@ -146,6 +156,7 @@ impl Referents<'_, '_> {
         symbol: &Symbol,
         maps: &HashMap<(usize, u64), (u32, &Map)>,
     ) -> Result<(Reference, Vec<Insn>)> {
+        // Static things are the section's symbol plus imm, global ones are symbols.
         let addend = i64::from(first.imm);
         let offset = (symbol.value as i64).checked_add(addend);
         let offset = offset.ok_or_else(|| LowerError::new("address overflows"))?;
@@ -156,6 +167,7 @@ impl Referents<'_, '_> {
         } else if let Some(text) = self.text(symbol)
             && (symbol.kind == STT_FUNC || symbol.bind == STB_LOCAL && symbol.kind == STT_SECTION)
         {
+            // Clang leaves 0: a plain number, which the verifier would take.
             first.src = pseudo::FUNC;
             let callee = Some(offset).filter(|o| o % 8 == 0);
             let callee = callee.and_then(|o| funcs.subprog(text, o / 8));
@@ -202,6 +214,7 @@ fn unrelocated_calls(funcs: &mut Funcs) -> Result<()> {
                 return Err(func.locate(*b, LowerError::new(what)));
             }
         }
+        // The second word of an ld_imm64 is no call: its code is 0.
         let mut added = Vec::new();
         for (i, insn) in (0u32..).zip(&func.insns) {
             let known = references
