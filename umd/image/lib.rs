@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The preload image: what lowering leaves of a BPF object file.
+//!
+//! An image is a header and fourteen sections: flat tables of records made of
+//! little-endian `u32` words, and byte sections (strings, BTF, data,
+//! instructions, func_info, line_info). Records name each other by index and by [`Span`], never by
+//! address, so that an image is a pure function of the object it came from.
+//!
+//! This crate knows the format and nothing else: not ELF, not the kernel. The
+//! front end writes images with the `writer` feature; the executor reads them
+//! with [`Image::parse`], which trusts no byte.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "writer")]
+extern crate alloc;
+
+mod read;
+mod record;
+#[cfg(feature = "writer")]
+mod write;
+
+pub use read::{Image, ImageError, Records};
+pub use record::{
+    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Relo, Span, Str, Target, core_flags,
+    core_kind, extern_flags, map_flags, relo_kind, target_kind,
+};
+#[cfg(feature = "writer")]
+pub use write::Writer;
+
+/// First four bytes of an image; the last one is the version of the format.
+pub const MAGIC: [u8; 4] = *b"BPI\x01";
+
+/// Bytes of one BPF instruction.
+pub const INSN_BYTES: usize = 8;
+/// Bytes of one `struct bpf_func_info` (uapi `linux/bpf.h`).
+pub const FUNC_INFO_BYTES: usize = 8;
+/// Bytes of one `struct bpf_line_info` (uapi `linux/bpf.h`).
+pub const LINE_INFO_BYTES: usize = 16;
+
+/// The sections, in the order in which the header lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Section {
+    Object,
+    Strings,
+    Btf,
+    Data,
+    Insns,
+    FuncInfo,
+    LineInfo,
+    Maps,
+    Progs,
+    Relos,
+    CoreRelos,
+    Accessors,
+    Targets,
+    Externs,
+}
+
+pub(crate) const SECTIONS: usize = 14;
+/// Magic, total length, then `{offset, len}` in bytes for each section.
+pub(crate) const HEADER_BYTES: usize = 8 + 8 * SECTIONS;

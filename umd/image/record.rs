@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The records of an image. Every field is one little-endian `u32`, so that a
+//! record has one layout everywhere and any alignment will do.
+
+/// A record of a table section.
+pub trait Record: Copy {
+    /// Length in bytes.
+    const BYTES: usize;
+    /// Decodes a record from exactly [`Self::BYTES`] bytes; missing bytes read as 0.
+    fn read(bytes: &[u8]) -> Self;
+    /// Calls `put` with each word in order.
+    fn words(&self, put: &mut dyn FnMut(u32));
+}
+
+/// Offset of a NUL-terminated string in the string section; 0 is the empty string.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Str(pub u32);
+
+/// `len` consecutive elements from index `start` of another section.
+///
+/// Elements are records, instructions, func_info, line_info, or bytes of data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Index of the first element.
+    pub start: u32,
+    /// Number of elements.
+    pub len: u32,
+}
+
+/// A field type: one or two words.
+trait Field: Copy {
+    const WORDS: usize;
+    fn read(bytes: &[u8], word: usize) -> Self;
+    fn words(self, put: &mut dyn FnMut(u32));
+}
+
+impl Field for u32 {
+    const WORDS: usize = 1;
+    #[inline(always)]
+    fn read(bytes: &[u8], word: usize) -> Self {
+        match bytes.get(word * 4..).and_then(|b| b.first_chunk::<4>()) {
+            Some(b) => u32::from_le_bytes(*b),
+            None => 0,
+        }
+    }
+    fn words(self, put: &mut dyn FnMut(u32)) {
+        put(self);
+    }
+}
+
+impl Field for u64 {
+    const WORDS: usize = 2;
+    #[inline(always)]
+    fn read(bytes: &[u8], word: usize) -> Self {
+        u64::from(u32::read(bytes, word)) | u64::from(u32::read(bytes, word + 1)) << 32
+    }
+    fn words(self, put: &mut dyn FnMut(u32)) {
+        put(self as u32);
+        put((self >> 32) as u32);
+    }
+}
+
+impl Field for Str {
+    const WORDS: usize = 1;
+    #[inline(always)]
+    fn read(bytes: &[u8], word: usize) -> Self {
+        Str(u32::read(bytes, word))
+    }
+    fn words(self, put: &mut dyn FnMut(u32)) {
+        put(self.0);
+    }
+}
+
+impl Field for Span {
+    const WORDS: usize = 2;
+    #[inline(always)]
+    fn read(bytes: &[u8], word: usize) -> Self {
+        Span {
+            start: u32::read(bytes, word),
+            len: u32::read(bytes, word + 1),
+        }
+    }
+    fn words(self, put: &mut dyn FnMut(u32)) {
+        put(self.start);
+        put(self.len);
+    }
+}
+
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$fdoc])* pub $field: $ty,)+
+        }
+
+        impl Record for $name {
+            const BYTES: usize = 4 * (0 $(+ <$ty as Field>::WORDS)+);
+            #[inline(always)]
+            fn read(bytes: &[u8]) -> Self {
+                let mut word = 0;
+                $(let $field = <$ty as Field>::read(bytes, word);
+                word += <$ty as Field>::WORDS;)+
+                let _ = word;
+                Self { $($field,)+ }
+            }
+            fn words(&self, put: &mut dyn FnMut(u32)) {
+                $(self.$field.words(put);)+
+            }
+        }
+    };
+}
+
+record! {
+    /// The object as a whole; an image has exactly one.
+    Object {
+        /// Name of the object, the stem of its file name.
+        name: Str,
+        /// Licence that PROG_LOAD passes to the kernel.
+        license: Str,
+    }
+}
+
+record! {
+    /// A map, as `BPF_MAP_CREATE` takes it.
+    Map {
+        /// Name; the kernel keeps its first 15 bytes.
+        name: Str,
+        /// `enum bpf_map_type`.
+        map_type: u32,
+        /// Bytes of a key.
+        key_size: u32,
+        /// Bytes of a value.
+        value_size: u32,
+        /// Number of entries; 0 lets the executor ask for one per possible CPU where the type wants that.
+        max_entries: u32,
+        /// `BPF_F_*` of `BPF_MAP_CREATE`.
+        map_flags: u32,
+        /// Type of the key in the image's BTF, or 0.
+        btf_key_type_id: u32,
+        /// Type of the value in the image's BTF, or 0.
+        btf_value_type_id: u32,
+        /// Bytes of the data section that are written to key 0; empty: none.
+        data: Span,
+        /// Bits of [`map_flags`].
+        flags: u32,
+    }
+}
+
+/// Bits of [`Map::flags`].
+pub mod map_flags {
+    /// `BPF_MAP_FREEZE` after the data is written.
+    pub const FREEZE: u32 = 1;
+}
+
+record! {
+    /// A program, with its sub-programs linked behind it.
+    Prog {
+        /// Name of the C function; the kernel keeps its first 15 bytes.
+        name: Str,
+        /// File name under which its link is reported; empty: not attached.
+        link_name: Str,
+        /// `enum bpf_prog_type`.
+        prog_type: u32,
+        /// `expected_attach_type`, `enum bpf_attach_type`; also that of the link.
+        attach_type: u32,
+        /// `BPF_F_*` of `BPF_PROG_LOAD`.
+        prog_flags: u32,
+        /// 1 + index of the [`Target`] that gives `attach_btf_id`; 0: none.
+        attach_target: u32,
+        /// Its instructions.
+        insns: Span,
+        /// Its [`Relo`]s, by ascending instruction.
+        relos: Span,
+        /// Its [`CoreRelo`]s, by ascending instruction.
+        core_relos: Span,
+        /// Its func_info; `insn_off` in instructions from its first one.
+        func_info: Span,
+        /// Its line_info; `insn_off` in instructions from its first one.
+        line_info: Span,
+    }
+}
+
+record! {
+    /// An instruction whose value only the load gives.
+    Relo {
+        /// Index of the instruction in its program.
+        insn: u32,
+        /// One of [`relo_kind`].
+        kind: u32,
+        /// Index of the [`Map`] or [`Extern`].
+        index: u32,
+    }
+}
+
+/// Values of [`Relo::kind`].
+pub mod relo_kind {
+    /// `ld_imm64` of a map or of an offset into its value: `imm` becomes its fd.
+    /// `src_reg` (`BPF_PSEUDO_MAP_FD` or `_VALUE`) and the offset are set already.
+    pub const MAP: u32 = 0;
+    /// `ld_imm64` of the address of a typed ksym, variable or function.
+    pub const EXTERN_LD64: u32 = 1;
+    /// Call of a kfunc.
+    pub const EXTERN_CALL: u32 = 2;
+}
+
+record! {
+    /// A CO-RE relocation: an access spec by name, and its local value.
+    CoreRelo {
+        /// Index of the instruction in its program.
+        insn: u32,
+        /// One of [`core_kind`].
+        kind: u32,
+        /// Local root type in the image's BTF.
+        type_id: u32,
+        /// Index of the [`Target`] whose types are the candidates; unused for `TYPE_ID_LOCAL`.
+        target: u32,
+        /// The spec: [`Accessor`]s from the root inwards; empty for type-based kinds.
+        accessors: Span,
+        /// The access string of the record, for messages ("0:1:2").
+        access_str: Str,
+        /// Value that the local types give.
+        local_value: u64,
+        /// Offset of the field from the root, in bits, for messages.
+        local_bit_offset: u32,
+        /// Bytes that a load of the local field reads (the element for arrays); 0: not a byte offset, or a bit-field.
+        local_size: u32,
+        /// Bits of [`core_flags`].
+        flags: u32,
+    }
+}
+
+/// Values of [`CoreRelo::kind`]: `enum bpf_core_relo_kind` of the uapi `linux/bpf.h`.
+pub mod core_kind {
+    #![expect(
+        missing_docs,
+        reason = "names and meaning are those of enum bpf_core_relo_kind"
+    )]
+    pub const FIELD_BYTE_OFFSET: u32 = 0;
+    pub const FIELD_BYTE_SIZE: u32 = 1;
+    pub const FIELD_EXISTS: u32 = 2;
+    pub const FIELD_SIGNED: u32 = 3;
+    pub const FIELD_LSHIFT_U64: u32 = 4;
+    pub const FIELD_RSHIFT_U64: u32 = 5;
+    pub const TYPE_ID_LOCAL: u32 = 6;
+    pub const TYPE_ID_TARGET: u32 = 7;
+    pub const TYPE_EXISTS: u32 = 8;
+    pub const TYPE_SIZE: u32 = 9;
+    pub const ENUMVAL_EXISTS: u32 = 10;
+    pub const ENUMVAL_VALUE: u32 = 11;
+    pub const TYPE_MATCHES: u32 = 12;
+}
+
+/// Bits of [`CoreRelo::flags`].
+pub mod core_flags {
+    /// The instruction must hold [`local_value`](super::CoreRelo::local_value) before it is patched.
+    pub const VALIDATE: u32 = 1;
+    /// The local field is a pointer: a load may change its size to that of a kernel pointer.
+    pub const LOCAL_PTR: u32 = 2;
+    /// The local field is an unsigned integer: a load may change its size.
+    pub const LOCAL_UNSIGNED: u32 = 4;
+}
+
+record! {
+    /// One step of an access spec.
+    Accessor {
+        /// Member or enumerator name; empty: `index` is an array index.
+        name: Str,
+        /// Array index; for a member its index in the local type.
+        index: u32,
+        /// Local type of the member, in the image's BTF; 0 for array steps and enumerators.
+        type_id: u32,
+    }
+}
+
+record! {
+    /// A name to be looked up in kernel BTF.
+    Target {
+        /// The name; for CO-RE without its `___flavor`.
+        name: Str,
+        /// One of [`target_kind`].
+        kind: u32,
+    }
+}
+
+/// Values of [`Target::kind`].
+pub mod target_kind {
+    /// A CO-RE root: every type of `BTF_KIND_<kind & 0xff>` with that essential
+    /// name is a candidate (`ENUM` stands for `ENUM64`, too).
+    pub const CORE: u32 = 0x100;
+    /// Exactly this name: attach target (`FUNC`, `TYPEDEF`), ksym (`VAR`) or kfunc (`FUNC`).
+    pub const EXACT: u32 = 0x200;
+    /// Mask of the `BTF_KIND_*` in a kind.
+    pub const BTF_KIND_MASK: u32 = 0xff;
+}
+
+record! {
+    /// A typed ksym: kernel variable or kfunc.
+    Extern {
+        /// Its name as the program knows it.
+        name: Str,
+        /// Index of the [`Target`].
+        target: u32,
+        /// Local type in the image's BTF that the kernel's must be compatible with: the variable's type, the kfunc's prototype.
+        type_id: u32,
+        /// Bits of [`extern_flags`].
+        flags: u32,
+    }
+}
+
+/// Bits of [`Extern::flags`].
+pub mod extern_flags {
+    /// May be missing: its address is 0 then and calls are poisoned.
+    pub const WEAK: u32 = 1;
+}

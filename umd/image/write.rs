@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Writing an image. Determinism is the point: sections are appended to in
+//! call order, strings are kept once in order of first use.
+
+use alloc::vec::Vec;
+
+use crate::record::{
+    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Relo, Span, Str, Target,
+};
+use crate::{
+    FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, Image, ImageError, LINE_INFO_BYTES, MAGIC, SECTIONS,
+    Section,
+};
+
+/// An image in the making.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    sections: [Vec<u8>; SECTIONS],
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        let mut writer = Writer {
+            sections: [const { Vec::new() }; SECTIONS],
+        };
+        writer.section(Section::Strings).push(0);
+        writer
+    }
+}
+
+impl Writer {
+    fn section(&mut self, section: Section) -> &mut Vec<u8> {
+        #[expect(clippy::indexing_slicing, reason = "a Section is less than SECTIONS")]
+        &mut self.sections[section as usize]
+    }
+
+    /// Appends bytes; the span counts elements of `size` bytes.
+    fn append(&mut self, section: Section, bytes: &[u8], size: usize) -> Span {
+        let section = self.section(section);
+        let start = section.len() / size;
+        section.extend_from_slice(bytes);
+        Span {
+            start: start as u32,
+            len: (bytes.len() / size) as u32,
+        }
+    }
+
+    /// Appends records; the span is theirs.
+    fn append_records<R: Record>(&mut self, section: Section, records: &[R]) -> Span {
+        let mut bytes = Vec::new();
+        for record in records {
+            record.words(&mut |word| bytes.extend_from_slice(&word.to_le_bytes()));
+        }
+        self.append(section, &bytes, R::BYTES)
+    }
+
+    /// Keeps a string (without NUL) and gives its place; the same string, the same place.
+    pub fn str(&mut self, string: &[u8]) -> Str {
+        let strings = self.section(Section::Strings);
+        let mut start = 0;
+        for known in strings.split(|b| *b == 0) {
+            // The piece behind the last NUL is no string.
+            if known == string && start + known.len() < strings.len() {
+                return Str(start as u32);
+            }
+            start += known.len() + 1;
+        }
+        let start = strings.len();
+        strings.extend_from_slice(string);
+        strings.push(0);
+        Str(start as u32)
+    }
+
+    /// Sets the object record.
+    pub fn object(&mut self, object: Object) {
+        self.section(Section::Object).clear();
+        self.append_records(Section::Object, &[object]);
+    }
+
+    /// Sets the BTF that `BPF_BTF_LOAD` gets.
+    pub fn btf(&mut self, btf: Vec<u8>) {
+        *self.section(Section::Btf) = btf;
+    }
+
+    /// Appends initial contents of a map.
+    pub fn data(&mut self, bytes: &[u8]) -> Span {
+        self.append(Section::Data, bytes, 1)
+    }
+
+    /// Appends instructions, 8 bytes each.
+    pub fn insns(&mut self, bytes: &[u8]) -> Span {
+        self.append(Section::Insns, bytes, INSN_BYTES)
+    }
+
+    /// Appends func_info, 8 bytes each.
+    pub fn func_info(&mut self, bytes: &[u8]) -> Span {
+        self.append(Section::FuncInfo, bytes, FUNC_INFO_BYTES)
+    }
+
+    /// Appends line_info, 16 bytes each.
+    pub fn line_info(&mut self, bytes: &[u8]) -> Span {
+        self.append(Section::LineInfo, bytes, LINE_INFO_BYTES)
+    }
+
+    /// Appends a map; the result is its index.
+    pub fn map(&mut self, map: Map) -> u32 {
+        self.append_records(Section::Maps, &[map]).start
+    }
+
+    /// Appends a program; the result is its index.
+    pub fn prog(&mut self, prog: Prog) -> u32 {
+        self.append_records(Section::Progs, &[prog]).start
+    }
+
+    /// Appends relocations of one program.
+    pub fn relos(&mut self, relos: &[Relo]) -> Span {
+        self.append_records(Section::Relos, relos)
+    }
+
+    /// Appends CO-RE relocations of one program.
+    pub fn core_relos(&mut self, relos: &[CoreRelo]) -> Span {
+        self.append_records(Section::CoreRelos, relos)
+    }
+
+    /// Appends the accessors of one spec.
+    pub fn accessors(&mut self, accessors: &[Accessor]) -> Span {
+        self.append_records(Section::Accessors, accessors)
+    }
+
+    /// Keeps a target and gives its index; the same target, the same index.
+    pub fn target(&mut self, target: Target) -> u32 {
+        let targets = self.section(Section::Targets);
+        let known = targets
+            .chunks_exact(Target::BYTES)
+            .position(|t| Target::read(t) == target);
+        match known {
+            Some(index) => index as u32,
+            None => self.append_records(Section::Targets, &[target]).start,
+        }
+    }
+
+    /// Appends a typed ksym; the result is its index.
+    pub fn extern_(&mut self, ksym: Extern) -> u32 {
+        self.append_records(Section::Externs, &[ksym]).start
+    }
+
+    /// The image.
+    ///
+    /// # Errors
+    /// What [`Image::parse`] says of it, if what was written does not fit together.
+    pub fn finish(self) -> Result<Vec<u8>, ImageError> {
+        let total = HEADER_BYTES + self.sections.iter().map(Vec::len).sum::<usize>();
+        let mut image = Vec::with_capacity(total);
+        image.extend_from_slice(&MAGIC);
+        image.extend_from_slice(&(total as u32).to_le_bytes());
+        let mut offset = HEADER_BYTES;
+        for section in &self.sections {
+            image.extend_from_slice(&(offset as u32).to_le_bytes());
+            image.extend_from_slice(&(section.len() as u32).to_le_bytes());
+            offset += section.len();
+        }
+        for section in &self.sections {
+            image.extend_from_slice(section);
+        }
+        Image::parse(&image)?;
+        Ok(image)
+    }
+}
