@@ -7,6 +7,7 @@
 
 bpffs=/sys/fs/bpf
 module=bpf_preload
+driver=${driver:-/files/bpf_preload_umd}
 # The shim gives the driver 2 s, and 1 s more to die.
 deadline_s=4
 
@@ -16,6 +17,8 @@ mount_bpffs() {
 }
 
 fail() { echo "$*" >&2; exit 1; }
+# set -e does not see a failing `! command`.
+fails() { ! "$@" || fail "succeeds: $*"; }
 skip() { echo "SKIP $*" >&2; exit 4; }
 
 # eventually SECONDS COMMAND...: work that the kernel defers gets a while.
