@@ -59,13 +59,13 @@ bpf_objects() {
 }
 no_bpf_objects() { [ -z "$(bpf_objects)" ]; }
 
-# User processes by what they execute; kernel threads execute nothing. That is
-# busybox for all of the test's own; processes that are just ending have no
-# link to show.
+# What the kernel started in user mode, and what that started: it is in session
+# 0, unlike all that the tests run. Kernel threads execute nothing.
 processes() {
-	for exe in /proc/[0-9]*/exe; do
-		readlink "$exe" || :
-	done 2>/dev/null | grep -v -x /bin/busybox || :
+	for dir in /proc/[0-9]*; do
+		[ $dir != /proc/1 ] && readlink $dir/exe >/dev/null || continue
+		sed -n 's/^\([0-9]* (.*)\) . [0-9]* [0-9]* 0 .*/\1/p' $dir/stat
+	done 2>/dev/null
 }
 no_processes() { [ -z "$(processes)" ]; }
 
