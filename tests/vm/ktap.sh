@@ -80,3 +80,24 @@ use_driver() {
 	cat >/tmp/driver
 	cp /files/scripted.ko "/lib/modules/$(uname -r)/$module.ko"
 }
+
+# The driver by hand: by_hand_start runs it, through a command if one is given,
+# up to its two records in $dir/records; by_hand_end lets it go.
+by_hand_start() {
+	dir=$(mktemp -d)
+	mkfifo "$dir/in" "$dir/out"
+	"$@" "$driver" <"$dir/in" >"$dir/out" &
+	pid=$!
+	exec 3>"$dir/in" 4<"$dir/out"
+	printf '\125\125\0\0' >&3
+	head -c 40 <&4 >"$dir/records"
+}
+by_hand_end() {
+	printf '\252\252\0\0' >&3
+	exec 3>&-
+	wait $pid
+	test -z "$(head -c 1 <&4)"
+	exec 4<&-
+}
+record_name() { dd if="$dir/records" bs=1 skip=$(($1 * 20)) count=16 2>/dev/null | tr -d '\0'; }
+record_id() { od -An -tu4 -j $(($1 * 20 + 16)) -N 4 "$dir/records" | tr -d ' '; }

@@ -4,19 +4,9 @@
 # through them every program and map is listed, once. Also run by a test of the
 # host (tests/by_hand.sh), so it supposes nothing of what else is loaded.
 
-dir=$(mktemp -d)
-mkfifo "$dir/in" "$dir/out"
-"$driver" <"$dir/in" >"$dir/out" &
-pid=$!
-exec 3>"$dir/in" 4<"$dir/out"
+by_hand_start
 mkdir "$dir/bpf"
 mount -t bpf bpf "$dir/bpf"
-
-record_name() { dd if="$dir/records" bs=1 skip=$(($1 * 20)) count=16 2>/dev/null | tr -d '\0'; }
-record_id() { od -An -tu4 -j $(($1 * 20 + 16)) -N 4 "$dir/records" | tr -d ' '; }
-
-printf '\125\125\0\0' >&3
-head -c 40 <&4 >"$dir/records"
 test "$(wc -c <"$dir/records")" = 40
 test "$(record_name 0)" = maps.debug
 test "$(record_name 1)" = progs.debug
@@ -24,13 +14,8 @@ for n in 0 1; do
 	bpftool link show id "$(record_id $n)" | grep 'iter  prog '
 	bpftool link pin id "$(record_id $n)" "$dir/bpf/$(record_name $n | tr . _)"
 done
-
 # It holds no link after its exit; the pins do.
-printf '\252\252\0\0' >&3
-exec 3>&-
-wait $pid
-test -z "$(head -c 1 <&4)"
-exec 4<&-
+by_hand_end
 
 same_ids() {
 	[ "$(listed_ids "$dir/bpf/progs_debug")" = "$(prog_ids)" ] &&
