@@ -4,6 +4,8 @@
  *
  * The driver's fd 0 and fd 1 are the channel, its fd 2 is the log (one line a
  * write(2), at most PRELOAD_LOG_MAX bytes). Numbers are in host byte order.
+ * fd 3 is kernel BTF, open for reading, if the kernel has any: it needs neither
+ * a mounted /sys nor CAP_SYS_ADMIN.
  *
  *   shim   -> driver   __u32 PRELOAD_START     load and attach, then report
  *   driver -> shim     struct preload_record   one write(2) for each link
@@ -23,6 +25,7 @@
 #define PRELOAD_NAME_LEN	16	/* with its terminating NUL */
 #define PRELOAD_LOG_MAX		128	/* with its newline */
 #define PRELOAD_FD_MAX		64
+#define PRELOAD_BTF_FD		3
 
 struct preload_record {
 	char link_name[PRELOAD_NAME_LEN];	/* a file name, NUL terminated */

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# What cargo cannot say: packages, modules, virtual machines. One command for
+# each activity; `make help` lists them.
+
+KVER ?= 6.1
+MAKEFLAGS += --no-print-directory
+blob := target/bpf_preload_umd
+
+.PHONY: help setup run test bench check blob module vm clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install what this machine lacks
+	@tests/setup
+
+run: module ## two bpffs in a stock kernel's VM, read as an operator would
+	@tests/vm/boot $(KVER) tests/vm/demo.sh
+
+test: blob ## all tests, on this machine and in VMs [KVER=6.1] [CASE=name]
+	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case $(CASE))
+
+bench: blob ## the benchmark's tables
+	@tests/bench/run
+
+check: setup ## formatting, lints, checkpatch, sparse, the blob's properties
+	@tests/check/run
+
+blob: setup ## the static driver: target/bpf_preload_umd
+	@cargo build --quiet --release --bin bpf_preload_umd
+	@mkdir -p target
+	@strip --strip-all -R .comment -o $(blob) $${CARGO_TARGET_DIR:-target}/release/bpf_preload_umd
+
+module: blob ## target/kmod/<KVER>/bpf_preload.ko [KVER=...|KDIR=/path]
+	@tests/vm/module $(if $(KDIR),$(abspath $(KDIR)),$(KVER))
+
+vm: module ## run SCRIPT in KVER's kernel: SCRIPT=file [KVER=...] [FILES="a b"]
+	@$(if $(SCRIPT),,$(error make vm wants SCRIPT=file))tests/vm/boot $(KVER) $(SCRIPT) $(FILES)
+
+clean: ## remove what was built (fetched kernels stay in the cache)
+	@rm -rf target

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * bpf_preload: fills a bpffs, as it is mounted, with files that a user mode
+ * driver has made. This file is what the core sees of it.
+ *
+ * The core calls preload() under a mutex of its own, so one at a time, and
+ * holds a reference to this module until it has pinned the links. It ignores
+ * errors: the mount succeeds, and is empty.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/jiffies.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+
+#include "compat.h"
+#include "links.h"
+#include "session.h"
+#include "umd.h"
+
+#define BACKOFF_MAX_S 64
+
+static unsigned int deadline_ms = 2000;
+module_param(deadline_ms, uint, 0644);
+MODULE_PARM_DESC(deadline_ms, "milliseconds that the driver may take");
+
+static struct workqueue_struct *preload_wq;
+
+/* Both only change under the core's mutex. */
+static unsigned int failures;
+static unsigned long next_try;
+
+/* A first failure costs nothing: whoever repaired the cause can see it work. */
+static void note_failure(void)
+{
+	unsigned int pause_s;
+
+	if (!failures++)
+		return;
+	pause_s = min(1U << min(failures - 2, 31U), (unsigned int)BACKOFF_MAX_S);
+	next_try = jiffies + pause_s * HZ;
+}
+
+static bool is_backing_off(void)
+{
+	return failures > 1 && time_before(jiffies, next_try);
+}
+
+static struct file *load_links(void)
+{
+	struct link_set *set;
+
+	if (is_backing_off())
+		return ERR_PTR(-EAGAIN);
+	set = session_run(preload_wq, READ_ONCE(deadline_ms));
+	if (IS_ERR(set)) {
+		note_failure();
+		return ERR_CAST(set);
+	}
+	failures = 0;
+	return links_share(set);
+}
+
+static int preload(struct bpf_preload_info *info)
+{
+	struct file *holder;
+
+	/* A kernel thread has no way back to user mode: see links.c. */
+	if (current->flags & PF_KTHREAD)
+		return -EOPNOTSUPP;
+	holder = links_get_shared();
+	if (!holder)
+		holder = load_links();
+	if (IS_ERR(holder))
+		return PTR_ERR(holder);
+	links_fill(holder, info);
+	fput(holder);
+	return 0;
+}
+
+static struct bpf_preload_ops preload_ops = {
+	.preload = preload,
+	BPF_PRELOAD_OPS_COMPAT
+	.owner = THIS_MODULE,
+};
+
+static int __init bpf_preload_init(void)
+{
+	int err;
+
+	if (bpf_preload_ops)
+		return -EBUSY;
+	preload_wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
+	if (!preload_wq)
+		return -ENOMEM;
+	err = umd_init();
+	if (err) {
+		pr_err("cannot keep the driver, error %d\n", err);
+		destroy_workqueue(preload_wq);
+		return err;
+	}
+	links_init(preload_wq);
+	/* After all that preload() needs. */
+	smp_store_release(&bpf_preload_ops, &preload_ops);
+	return 0;
+}
+
+static void __exit bpf_preload_exit(void)
+{
+	WRITE_ONCE(bpf_preload_ops, NULL);
+	/*
+	 * The core tests the pointer before it takes a reference to the module.
+	 * Wait for a mounter that was preempted in between.
+	 */
+	synchronize_rcu_tasks();
+	links_exit();
+	destroy_workqueue(preload_wq);
+	umd_exit();
+}
+
+module_init(bpf_preload_init);
+module_exit(bpf_preload_exit);
+
+BPF_PRELOAD_IMPORT_NS;
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The bpf-preload authors");
+MODULE_DESCRIPTION("Fills bpffs with the iterators of a user mode driver");
+MODULE_ALIAS("bpf_preload");

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One run of the driver, from fork to verdict.
+ *
+ * The mounter holds locks that the driver may want (it can mount a bpffs, or
+ * sync(2)), and then not even SIGKILL ends it. Hence nothing here waits for
+ * the driver without a limit: past it the process is left to a work item, and
+ * what it does from then on goes nowhere.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/umh.h>
+
+#include "links.h"
+#include "session.h"
+#include "umd.h"
+
+/* What a killed process gets to die in. */
+#define SESSION_KILL_MS 1000
+
+static void session_free(struct kref *ref)
+{
+	struct session *session = container_of(ref, struct session, ref);
+
+	if (session->set)
+		link_set_release(session->set);
+	put_pid(session->driver);
+	kfree(session);
+}
+
+void session_put(struct session *session)
+{
+	kref_put(&session->ref, session_free);
+}
+
+static void session_close_locked(struct session *session)
+{
+	session->closed = true;
+	/* Not a pid number: if it is gone, so is the struct pid's process. */
+	if (session->driver)
+		kill_pid(session->driver, SIGKILL, 1);
+}
+
+void session_fault_locked(struct session *session, const char *fault)
+{
+	session->fault = fault;
+	session_close_locked(session);
+}
+
+/* In the new process, which is still a kernel thread and has all capabilities. */
+static int become_driver(struct subprocess_info *info, struct cred *new)
+{
+	struct session *session = info->data;
+	struct file *btf = umd_open_btf();
+	int err = -ECANCELED;
+
+	mutex_lock(&session->lock);
+	if (!session->closed) {
+		session->driver = get_pid(task_tgid(current));
+		err = channel_install(session, btf);
+	}
+	mutex_unlock(&session->lock);
+	if (!IS_ERR(btf))
+		fput(btf);
+	umd_confine(new);
+	return err;
+}
+
+static void session_work(struct work_struct *work)
+{
+	struct session *session = container_of(work, struct session, work);
+
+	session->status = umd_exec(become_driver, session);
+	complete(&session->reaped);
+	session_put(session);
+}
+
+static struct session *session_start(struct workqueue_struct *wq)
+{
+	struct session *session = kzalloc(sizeof(*session), GFP_KERNEL);
+	int err = -ENOMEM;
+
+	if (!session)
+		return ERR_PTR(err);
+	kref_init(&session->ref);
+	mutex_init(&session->lock);
+	init_completion(&session->reaped);
+	INIT_WORK(&session->work, session_work);
+	session->set = kzalloc(sizeof(*session->set), GFP_KERNEL);
+	if (session->set)
+		err = channel_open(session);
+	if (err) {
+		session_put(session);
+		return ERR_PTR(err);
+	}
+	kref_get(&session->ref);
+	queue_work(wq, &session->work);
+	return session;
+}
+
+/* True if the driver has been reaped, in time or later. */
+static bool session_wait(struct session *session, unsigned int deadline_ms)
+{
+	long left = wait_for_completion_killable_timeout(&session->reaped,
+							 msecs_to_jiffies(deadline_ms));
+
+	mutex_lock(&session->lock);
+	if (left <= 0 && !session->fault)
+		session->fault = left ? "the mount was killed" : "timed out";
+	session_close_locked(session);
+	mutex_unlock(&session->lock);
+
+	return left > 0 ||
+	       wait_for_completion_timeout(&session->reaped,
+					   msecs_to_jiffies(SESSION_KILL_MS));
+}
+
+/* What went wrong, or an empty string. */
+static void session_verdict(const struct session *session, bool reaped,
+			    char *verdict, size_t size)
+{
+	int status = session->status;
+
+	if (session->fault)
+		snprintf(verdict, size, "%s%s", session->fault,
+			 reaped ? "" : ", and cannot be killed");
+	else if (status < 0)
+		snprintf(verdict, size, "cannot be run, error %d", status);
+	else if (status & 0x7f)
+		snprintf(verdict, size, "killed by signal %d", status & 0x7f);
+	else if (status)
+		snprintf(verdict, size, "exit status %d", status >> 8);
+	else if (session->set->count != BPF_PRELOAD_LINKS)
+		snprintf(verdict, size, "%u links instead of %u",
+			 session->set->count, BPF_PRELOAD_LINKS);
+	else
+		verdict[0] = '\0';
+}
+
+/* The driver names itself, as it does when it is run by hand. */
+static const char *without_prefix(const char *line)
+{
+	size_t len = strlen(KBUILD_MODNAME ": ");
+
+	return strncmp(line, KBUILD_MODNAME ": ", len) ? line : line + len;
+}
+
+struct link_set *session_run(struct workqueue_struct *wq,
+			     unsigned int deadline_ms)
+{
+	struct session *session = session_start(wq);
+	struct link_set *set = ERR_PTR(-EIO);
+	char verdict[80];
+	bool reaped;
+
+	if (IS_ERR(session)) {
+		pr_warn("cannot start the driver, error %ld\n", PTR_ERR(session));
+		return ERR_CAST(session);
+	}
+	reaped = session_wait(session, deadline_ms);
+
+	/* Closed, so that nobody else changes it any more. */
+	session_verdict(session, reaped, verdict, sizeof(verdict));
+	if (verdict[0]) {
+		pr_warn("driver failed: %s%s%s\n", verdict,
+			session->line[0] ? ": " : "", without_prefix(session->line));
+	} else {
+		if (session->line[0])
+			pr_notice("%s\n", without_prefix(session->line));
+		swap(set, session->set);
+		session->set = NULL;
+	}
+	channel_close(session);
+	session_put(session);
+	return set;
+}

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+for round in 1 2 3; do
+	mount_bpffs
+	grep '^  id name ' $bpffs/progs.debug
+	umount $bpffs
+	eventually 3 no_bpf_objects
+	rmmod $module
+done

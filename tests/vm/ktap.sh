@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# For the cases: sourced by each, in the guest. A case is a script run with
+# `sh -eux` whose first failing command fails it; what -x traced is shown then.
+# It starts without the module and without a bpffs, may leave its mounts and
+# its module behind, and fails if any process or BPF object outlives those.
+
+bpffs=/sys/fs/bpf
+module=bpf_preload
+driver=${driver:-/files/bpf_preload_umd}
+# The shim gives the driver 2 s, and 1 s more to die.
+deadline_s=4
+
+mount_bpffs() {
+	mkdir -p "${1:-$bpffs}"
+	mount -t bpf bpf "${1:-$bpffs}"
+}
+
+fail() { echo "$*" >&2; exit 1; }
+# set -e does not see a failing `! command`.
+fails() { ! "$@" || fail "succeeds: $*"; }
+skip() { echo "SKIP $*" >&2; exit 4; }
+
+# eventually SECONDS COMMAND...: work that the kernel defers gets a while.
+eventually() {
+	local tenths=$(($1 * 10))
+	shift
+	until "$@"; do
+		[ "$tenths" -gt 0 ] || fail "still not so: $*"
+		tenths=$((tenths - 1))
+		usleep 100000
+	done
+}
+
+# within SECONDS COMMAND...: succeeds in time.
+within() {
+	local limit=$1 start
+	shift
+	start=$(now_cs)
+	"$@"
+	[ $(($(now_cs) - start)) -le $((limit * 100)) ] || fail "took more than $limit s: $*"
+}
+
+# Uptime in hundredths of a second.
+now_cs() { awk '{ printf "%d\n", $1 * 100 }' /proc/uptime; }
+
+prog_ids() { bpftool prog show | sed -n 's/^\([0-9]*\): .*/\1/p'; }
+map_ids() { bpftool map show | sed -n 's/^\([0-9]*\): .*/\1/p'; }
+# The ids that a debug file lists: its first column below the heading.
+listed_ids() { awk 'NR > 1 { print $1 }' "$1"; }
+
+# Everything that BPF holds in this guest but the kernel's own BTF, which has
+# names in brackets. The guest has no other user of BPF, so it is all ours.
+bpf_objects() {
+	bpftool prog show
+	bpftool map show
+	bpftool link show
+	bpftool btf show | grep -v 'name \[' || :
+}
+no_bpf_objects() { [ -z "$(bpf_objects)" ]; }
+
+# What the kernel started in user mode, and what that started: it is in session
+# 0, unlike all that the tests run. Kernel threads execute nothing.
+processes() {
+	for dir in /proc/[0-9]*; do
+		[ $dir != /proc/1 ] && readlink $dir/exe >/dev/null || continue
+		sed -n 's/^\([0-9]* (.*)\) . [0-9]* [0-9]* 0 .*/\1/p' $dir/stat
+	done 2>/dev/null
+}
+no_processes() { [ -z "$(processes)" ]; }
+
+# The kernel's log since this case began, and the module's lines in it, without
+# those about its being loaded.
+case_log() { dmesg | awk '/bpf_preload_vm: case / { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }'; }
+log_lines() { case_log | grep "$module: " | grep -v 'taint' || :; }
+
+# Puts a module in place whose driver is the shell script on stdin, run by
+# busybox in the driver's stead: fd 0 and 1 are the channel, fd 2 the log.
+use_driver() {
+	cat >/tmp/driver
+	cp /files/scripted.ko "/lib/modules/$(uname -r)/$module.ko"
+}
+
+# The driver by hand: by_hand_start runs it, through a command if one is given,
+# up to its two records in $dir/records; by_hand_end lets it go.
+by_hand_start() {
+	dir=$(mktemp -d)
+	mkfifo "$dir/in" "$dir/out"
+	"$@" "$driver" <"$dir/in" >"$dir/out" &
+	pid=$!
+	exec 3>"$dir/in" 4<"$dir/out"
+	printf '\125\125\0\0' >&3
+	head -c 40 <&4 >"$dir/records"
+}
+by_hand_end() {
+	printf '\252\252\0\0' >&3
+	exec 3>&-
+	wait $pid
+	test -z "$(head -c 1 <&4)"
+	exec 4<&-
+}
+record_name() { dd if="$dir/records" bs=1 skip=$(($1 * 20)) count=16 2>/dev/null | tr -d '\0'; }
+record_id() { od -An -tu4 -j $(($1 * 20 + 16)) -N 4 "$dir/records" | tr -d ' '; }
