@@ -6,6 +6,7 @@
  * are filled in. What a driver needs beyond this is what its loading costs.
  */
 #include <linux/bpf.h>
+#include <stddef.h>
 
 #include "wire.h"
 
@@ -80,12 +81,15 @@ __attribute__((force_align_arg_pointer)) _Noreturn void _start(void)
 			quit(2);
 	}
 	for (unsigned int i = 0; i < COUNT(reports); i++) {
-		const struct bpf_link_info *info = reports[i].link_info;
+		/* As many bytes of it as the recorded driver asked for. */
+		const char *info = reports[i].link_info;
 		struct preload_record record;
 
 		__builtin_memcpy(record.link_name, reports[i].name,
 				 sizeof(record.link_name));
-		record.link_id = info->id;
+		__builtin_memcpy(&record.link_id,
+				 info + offsetof(struct bpf_link_info, id),
+				 sizeof(record.link_id));
 		if (sys3(SYS_WRITE, 1, &record, sizeof(record)) !=
 		    sizeof(record))
 			quit(1);
