@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Compiles the iterators, lowers them to the image, and links the blob bare.
+//! Compiles the iterators, lowers them to the image, packs it, and links the blob bare.
 //!
 //! `CLANG` names the compiler (default: the newest installed `clang` or
 //! `clang-NN`); `BPF_PRELOAD_OBJ` an object to take instead of compiling one.
@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
+
+use lz4::block::CompressionMode;
 
 const SOURCE: &str = "iterators/iterators.bpf.c";
 const HEADERS: [&str; 2] = ["iterators/bpf.h", "iterators/kernel.h"];
@@ -34,8 +36,13 @@ fn build() -> Result<(), String> {
     let bytes = fs::read(&object).map_err(|error| format!("{shown}: {error}"))?;
     let image = preload_lower::lower(&bytes, &object_name(&object))
         .map_err(|error| format!("{shown}: {error}"))?;
+    let packed = preload_image::pack(&image, |columns| {
+        let best = CompressionMode::HIGHCOMPRESSION(12);
+        lz4::block::compress(columns, Some(best), false)
+    });
+    let packed = packed.map_err(|error| format!("could not pack the image: {error}"))?;
     let path = out.join("iterators.img");
-    fs::write(&path, image).map_err(|error| format!("{}: {error}", path.display()))?;
+    fs::write(&path, packed).map_err(|error| format!("{}: {error}", path.display()))?;
     link_bare()
 }
 

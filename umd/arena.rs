@@ -33,6 +33,11 @@ impl<'a> Arena<'a> {
         Some(words)
     }
 
+    /// `n` bytes for now: what is handed out next lies over them.
+    pub fn scratch(&mut self, n: usize) -> Option<&mut [u8]> {
+        values_of_mut(self.free).get_mut(..n)
+    }
+
     /// All that is left, as it is.
     pub fn rest(&mut self) -> &'a mut [u8] {
         values_of_mut(core::mem::take(&mut self.free))

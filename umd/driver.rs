@@ -37,27 +37,17 @@ pub fn run<S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
     }
 }
 
-fn serve<S: Sys>(
-    sys: &S,
-    image: &[u8],
-    memory: &mut [u64],
+fn serve<'a, S: Sys>(
+    sys: &'a S,
+    image: &'a [u8],
+    memory: &'a mut [u64],
     error: &mut Error,
 ) -> Result<(), Failed> {
     sys.block_sigpipe()
         .map_err(|errno| error.refused("block", b"SIGPIPE", errno))?;
     expect(sys, "read start word", START, error)?;
-    let image = match Image::parse(image) {
-        Ok(image) => image,
-        Err(wrong) => {
-            error
-                .begin("read image", b"")
-                .put(b"bad ")
-                .put(wrong.what.as_bytes());
-            error.put(b" at offset ").put_dec(wrong.offset);
-            return Err(Failed);
-        }
-    };
     let mut arena = Arena::new(memory);
+    let image = open(image, &mut arena, error)?;
     let loaded = exec::load(sys, &image, &mut arena, error)?;
     for link in loaded.links() {
         report(sys, &link, error)?;
@@ -65,6 +55,29 @@ fn serve<S: Sys>(
     expect(sys, "read end word", END, error)?;
     core::mem::forget(loaded);
     Ok(())
+}
+
+/// The image, unpacked if it is packed.
+#[inline(never)]
+fn open<'a>(
+    image: &'a [u8],
+    arena: &mut Arena<'a>,
+    error: &mut Error,
+) -> Result<Image<'a>, Failed> {
+    const STEP: &str = "read image";
+    let opened = match preload_image::packed_len(image) {
+        None => Image::parse(image),
+        Some(len) => match arena.alloc(len).zip(arena.scratch(len)) {
+            None => return Err(error.refused(STEP, b"", Errno(libc::ENOMEM))),
+            Some((unpacked, columns)) => preload_image::unpack(image, columns, unpacked),
+        },
+    };
+    opened.map_err(|wrong| {
+        let text = error.begin(STEP, b"").put(b"bad ");
+        text.put(wrong.what.as_bytes());
+        text.put(b" at offset ").put_dec(wrong.offset);
+        Failed
+    })
 }
 
 /// Reads a word, which must be this one.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The preload image: what lowering leaves of a BPF object file.
 //!
-//! An image is a header and fourteen sections: flat tables of records made of
+//! An image is a header and fifteen sections: flat tables of records made of
 //! little-endian `u32` words, and byte sections (strings, BTF, data,
 //! instructions, func_info, line_info). Records name each other by index and by [`Span`], never by
 //! address, so that an image is a pure function of the object it came from.
@@ -15,11 +15,16 @@
 #[cfg(feature = "writer")]
 extern crate alloc;
 
+mod lz4;
+mod pack;
 mod read;
 mod record;
 #[cfg(feature = "writer")]
 mod write;
 
+#[cfg(feature = "writer")]
+pub use pack::pack;
+pub use pack::{packed_len, unpack};
 pub use read::{Image, ImageError, Records};
 pub use record::{
     Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str, Target,
@@ -46,8 +51,10 @@ pub enum Section {
     Object,
     /// NUL-terminated strings.
     Strings,
-    /// BTF as `BPF_BTF_LOAD` takes it.
+    /// BTF as `BPF_BTF_LOAD` takes it, up to the strings, in words.
     Btf,
+    /// The strings of the BTF.
+    BtfStrings,
     /// Initial contents of maps.
     Data,
     /// Instructions of all programs.
@@ -72,6 +79,6 @@ pub enum Section {
     Externs,
 }
 
-pub(crate) const SECTIONS: usize = 14;
+pub(crate) const SECTIONS: usize = 15;
 /// Magic, total length, then `{offset, len}` in bytes for each section.
 pub(crate) const HEADER_BYTES: usize = 8 + 8 * SECTIONS;

@@ -11,7 +11,7 @@ use crate::record::{
     Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str, Target,
     relo_kind,
 };
-use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, Section};
+use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
 
 /// What is wrong with an image, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl<'a, R: Record> Records<'a, R> {
 }
 
 /// Each section of elements: its name, and what the fields of one refer to.
-const TABLES: [(Section, &str, &[Refers]); 12] = [
+const TABLES: [(Section, &str, &[Refers]); 13] = [
     (Section::Object, "object", Object::REFERS),
     (Section::Insns, "instructions", &[]),
     (Section::FuncInfo, "func_info", &[]),
@@ -93,26 +93,34 @@ const TABLES: [(Section, &str, &[Refers]); 12] = [
     (Section::Accessors, "accessor", Accessor::REFERS),
     (Section::Targets, "target", Target::REFERS),
     (Section::Externs, "extern", Extern::REFERS),
+    (Section::Btf, "BTF", &[]),
     (Section::Data, "data", &[]),
 ];
 
+/// Size of an element of each section, in the order of [`Section`].
+pub(crate) const ELEMENT_BYTES: [u8; SECTIONS] = {
+    let mut bytes = [1; SECTIONS];
+    bytes[Section::Object as usize] = Object::BYTES as u8;
+    bytes[Section::Btf as usize] = 4;
+    bytes[Section::Insns as usize] = INSN_BYTES as u8;
+    bytes[Section::FuncInfo as usize] = FUNC_INFO_BYTES as u8;
+    bytes[Section::LineInfo as usize] = LINE_INFO_BYTES as u8;
+    bytes[Section::Maps as usize] = Map::BYTES as u8;
+    bytes[Section::Progs as usize] = Prog::BYTES as u8;
+    bytes[Section::Relos as usize] = Relo::BYTES as u8;
+    bytes[Section::CoreRelos as usize] = CoreRelo::BYTES as u8;
+    bytes[Section::Accessors as usize] = Accessor::BYTES as u8;
+    bytes[Section::Targets as usize] = Target::BYTES as u8;
+    bytes[Section::Externs as usize] = Extern::BYTES as u8;
+    bytes
+};
+
 /// Size of an element of a section.
 #[inline(always)]
-const fn element_bytes(section: Section) -> usize {
-    match section {
-        Section::Object => Object::BYTES,
-        Section::Insns => INSN_BYTES,
-        Section::FuncInfo => FUNC_INFO_BYTES,
-        Section::LineInfo => LINE_INFO_BYTES,
-        Section::Maps => Map::BYTES,
-        Section::Progs => Prog::BYTES,
-        Section::Relos => Relo::BYTES,
-        Section::CoreRelos => CoreRelo::BYTES,
-        Section::Accessors => Accessor::BYTES,
-        Section::Targets => Target::BYTES,
-        Section::Externs => Extern::BYTES,
-        Section::Strings | Section::Btf | Section::Data => 1,
-    }
+fn element_bytes(section: Section) -> usize {
+    ELEMENT_BYTES
+        .get(section as usize)
+        .map_or(1, |size| usize::from(*size))
 }
 
 /// The bytes of `span` in a section of elements of `size` bytes.
@@ -122,7 +130,7 @@ fn elements(section: &[u8], span: Span, size: usize) -> Option<&[u8]> {
     section.get(start..)?.get(..len)
 }
 
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(crate) fn word(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
 }
 
@@ -305,7 +313,13 @@ impl<'a> Image<'a> {
     /// BTF of the object as `BPF_BTF_LOAD` takes it; empty if it has none.
     #[must_use]
     pub fn btf(&self) -> &'a [u8] {
-        self.section(Section::Btf)
+        let (start, types) = self.place(Section::Btf);
+        let len = types.len() + self.section(Section::BtfStrings).len();
+        // The one follows the other, as all sections do.
+        self.bytes
+            .get(start..)
+            .and_then(|t| t.get(..len))
+            .unwrap_or_default()
     }
 
     /// The maps, in the order of the object.

@@ -77,9 +77,10 @@ impl Writer {
         self.append_records(Section::Object, &[object]);
     }
 
-    /// Sets the BTF that `BPF_BTF_LOAD` gets.
-    pub fn btf(&mut self, btf: Vec<u8>) {
-        *self.section(Section::Btf) = btf;
+    /// Sets the BTF that `BPF_BTF_LOAD` gets: header and types, then strings.
+    pub fn btf(&mut self, types: Vec<u8>, strings: Vec<u8>) {
+        *self.section(Section::Btf) = types;
+        *self.section(Section::BtfStrings) = strings;
     }
 
     /// Appends initial contents of a map.
