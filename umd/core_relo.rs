@@ -7,8 +7,9 @@
 
 use preload_image::{Accessor, CoreRelo, Image, core_flags, core_kind};
 
-use crate::btf::{Btf, BtfError, Type, kind, same_essential};
+use crate::btf::{Btf, Type, kind, same_essential};
 use crate::core_match::{Pair, Relation};
+use crate::error::{Error, Failed};
 use crate::insn::{CorePatch, PatchError};
 use crate::targets::Targets;
 
@@ -47,8 +48,9 @@ impl<'x> Core<'x> {
     ///
     /// # Errors
     /// The first thing that was not.
-    pub fn check(&self) -> Result<(), BtfError> {
-        self.pair.kernel.check().and(self.pair.local.check())
+    pub fn check(&self, error: &mut Error) -> Result<(), Failed> {
+        error.check(self.pair.kernel)?;
+        error.check(self.pair.local)
     }
 
     /// What to patch an instruction with; none if the kernel has no such thing,

@@ -29,7 +29,8 @@ pub fn run<S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
     let mut error = Error::default();
     match serve(sys, image, memory, &mut error) {
         Ok(()) => 0,
-        Err(Failed) => {
+        Err(failed) => {
+            error.tell(failed);
             // Where the log is closed, the exit status alone must do.
             let _ = sys.write(LOG, error.line_with_newline());
             1
@@ -43,9 +44,10 @@ fn serve<'a, S: Sys>(
     memory: &'a mut [u64],
     error: &mut Error,
 ) -> Result<(), Failed> {
-    sys.block_sigpipe()
-        .map_err(|errno| error.refused("block", b"SIGPIPE", errno))?;
+    error.begin("block", b"SIGPIPE");
+    sys.block_sigpipe()?;
     expect(sys, "read start word", START, error)?;
+    error.begin("read image", b"");
     let mut arena = Arena::new(memory);
     let image = open(image, &mut arena, error)?;
     let loaded = exec::load(sys, &image, &mut arena, error)?;
@@ -64,19 +66,18 @@ fn open<'a>(
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Image<'a>, Failed> {
-    const STEP: &str = "read image";
     let opened = match preload_image::packed_len(image) {
         None => Image::parse(image),
-        Some(len) => match arena.alloc(len).zip(arena.scratch(len)) {
-            None => return Err(error.refused(STEP, b"", Errno(libc::ENOMEM))),
-            Some((unpacked, columns)) => preload_image::unpack(image, columns, unpacked),
-        },
+        Some(len) => {
+            let unpacked = arena.alloc(len).ok_or(Failed::NO_MEMORY)?;
+            let columns = arena.scratch(len).ok_or(Failed::NO_MEMORY)?;
+            preload_image::unpack(image, columns, unpacked)
+        }
     };
     opened.map_err(|wrong| {
-        let text = error.begin(STEP, b"").put(b"bad ");
-        text.put(wrong.what.as_bytes());
-        text.put(b" at offset ").put_dec(wrong.offset);
-        Failed
+        error.put(b"bad ").put(wrong.what.as_bytes());
+        error.put(b" at offset ").put_dec(wrong.offset);
+        Failed::TOLD
     })
 }
 
@@ -88,25 +89,26 @@ fn expect<S: Sys>(
     wanted: u32,
     error: &mut Error,
 ) -> Result<(), Failed> {
+    error.begin(step, b"");
     let mut word = [0; 4];
     let mut len = 0;
     while let Some(rest) = word.get_mut(len..).filter(|rest| !rest.is_empty()) {
         match sys.read(IN, rest) {
             Ok(0) => {
-                error.begin(step, b"").put(b"end of file after ");
-                error.put_dec(len as u32).put(b" of 4 bytes");
-                return Err(Failed);
+                error.put(b"end of file after ").put_dec(len as u32);
+                error.put(b" of 4 bytes");
+                return Err(Failed::TOLD);
             }
             Ok(n) => len += n,
             Err(Errno(libc::EINTR)) => {}
-            Err(errno) => return Err(error.refused(step, b"", errno)),
+            Err(errno) => return Err(errno.into()),
         }
     }
     let word = u32::from_ne_bytes(word);
     if word != wanted {
-        error.begin(step, b"").put(b"got ").put_hex(word);
+        error.put(b"got ").put_hex(word);
         error.put(b", not ").put_hex(wanted);
-        return Err(Failed);
+        return Err(Failed::TOLD);
     }
     Ok(())
 }
@@ -114,6 +116,7 @@ fn expect<S: Sys>(
 /// Writes the record of a link, in one write(2) unless the kernel cuts it short.
 #[inline(never)]
 fn report<S: Sys>(sys: &S, link: &Link<'_>, error: &mut Error) -> Result<(), Failed> {
+    error.begin("write record", link.name);
     let mut record = [0; RECORD_BYTES];
     for (to, from) in record.iter_mut().take(NAME_LEN - 1).zip(link.name) {
         *to = *from;
@@ -126,7 +129,7 @@ fn report<S: Sys>(sys: &S, link: &Link<'_>, error: &mut Error) -> Result<(), Fai
         match sys.write(OUT, rest) {
             Ok(n) => written += n,
             Err(Errno(libc::EINTR)) => {}
-            Err(errno) => return Err(error.refused("write record", link.name, errno)),
+            Err(errno) => return Err(errno.into()),
         }
     }
     Ok(())

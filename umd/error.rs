@@ -2,10 +2,11 @@
 //! What went wrong, as one line: step, object, errno, and the cause where it is
 //! known. The line is made here and nowhere else.
 //!
-//! A failing function writes the line and returns [`Failed`], which is nothing
-//! but the fact, so that results stay small.
+//! Every step begins the line, so that what fails in it need not know where it
+//! is: it returns the kernel's errno, or says in the line what is wrong and
+//! returns [`Failed::TOLD`].
 
-use crate::btf::BtfError;
+use crate::btf::{Btf, BtfError};
 use crate::sys::Errno;
 
 /// Characters of a line, without its newline.
@@ -13,7 +14,20 @@ pub const LINE_MAX: usize = 120;
 
 /// A step failed; the [`Error`] at hand says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed;
+pub struct Failed(i32);
+
+impl Failed {
+    /// The line says why.
+    pub const TOLD: Failed = Failed(0);
+    /// The arena is too small.
+    pub const NO_MEMORY: Failed = Failed(libc::ENOMEM);
+}
+
+impl From<Errno> for Failed {
+    fn from(Errno(errno): Errno) -> Self {
+        Failed(errno)
+    }
+}
 
 /// A failed step, or room for one.
 #[derive(Clone, Copy, Debug)]
@@ -54,32 +68,30 @@ impl Error {
         self.errno
     }
 
-    /// Begins the line: this step failed, for a reason that follows.
-    #[cold]
+    /// Begins a step, and with it the line, in case that it fails.
     #[inline(never)]
-    pub fn begin(&mut self, step: &'static str, object: &[u8]) -> &mut Self {
+    pub fn begin(&mut self, step: &'static str, object: &[u8]) {
         self.len = 0;
         self.put(b"bpf_preload: ").put(step.as_bytes());
         if !object.is_empty() {
             self.put(b" ").put(object);
         }
-        self.put(b": ")
+        self.put(b": ");
     }
 
-    /// The kernel refused a step.
-    #[cold]
+    /// Tells the errno, unless all is told.
     #[inline(never)]
-    pub fn refused(&mut self, step: &'static str, object: &[u8], errno: Errno) -> Failed {
-        self.begin(step, object);
-        self.errno = Some(errno);
-        let Errno(number) = errno;
+    pub fn tell(&mut self, Failed(number): Failed) {
+        if number == 0 {
+            return;
+        }
+        self.errno = Some(Errno(number));
         let name = name(number);
         if name.is_empty() {
             self.put(b"errno ").put_dec(number as u32);
         } else {
             self.put(name).put(b" (").put_dec(number as u32).put(b")");
         }
-        Failed
     }
 
     /// Fails if BTF made no sense.
@@ -87,18 +99,13 @@ impl Error {
     /// # Errors
     /// With what was wrong.
     #[inline(never)]
-    pub fn check(
-        &mut self,
-        step: &'static str,
-        object: &[u8],
-        checked: Result<(), BtfError>,
-    ) -> Result<(), Failed> {
-        let Err(BtfError { what, value }) = checked else {
+    pub fn check(&mut self, btf: &Btf<'_>) -> Result<(), Failed> {
+        let Err(BtfError { what, value }) = btf.check() else {
             return Ok(());
         };
-        self.begin(step, object).put(b"bad BTF ");
-        self.put(what.as_bytes()).put(b" ").put_dec(value);
-        Err(Failed)
+        self.put(b"bad BTF ").put(what.as_bytes());
+        self.put(b" ").put_dec(value);
+        Err(Failed::TOLD)
     }
 
     /// Appends text, up to the end of the line; names come from outside, so what

@@ -40,6 +40,15 @@ pub struct Loaded<'a, S: Sys> {
     kernel_btf: Option<KernelBtf<S>>,
 }
 
+/// What a load fills in, in the image's order.
+struct Fds<'f> {
+    btf: &'f mut i32,
+    maps: &'f mut [i32],
+    progs: &'f mut [i32],
+    links: &'f mut [i32],
+    link_ids: &'f mut [u32],
+}
+
 impl<'a, S: Sys> Loaded<'a, S> {
     fn new(sys: &'a S, image: &'a Image<'a>, arena: &mut Arena<'a>) -> Option<Self> {
         let (maps, progs) = (image.maps().len(), image.progs().len());
@@ -54,50 +63,22 @@ impl<'a, S: Sys> Loaded<'a, S> {
         })
     }
 
-    fn set(&mut self, index: usize, fd: i32) {
-        match self.fds.get_mut(index) {
-            Some(slot) => *slot = fd,
-            None => self.sys.close(fd),
-        }
-    }
-
-    fn fd(&self, index: usize) -> i32 {
-        self.fds.get(index).copied().unwrap_or(-1)
-    }
-
-    fn prog_index(&self, prog: usize) -> usize {
-        1 + self.image.maps().len() + prog
-    }
-
-    fn link_index(&self, prog: usize) -> usize {
-        self.prog_index(prog) + self.image.progs().len()
-    }
-
-    /// Fd of the BTF; -1 if the image has none.
-    #[must_use]
-    pub fn btf_fd(&self) -> i32 {
-        self.fd(0)
-    }
-
-    /// Fds of the maps, in the image's order.
-    #[must_use]
-    pub fn map_fds(&self) -> &[i32] {
-        self.fds.get(1..self.prog_index(0)).unwrap_or_default()
-    }
-
-    /// Fd of program number `prog`.
-    #[must_use]
-    pub fn prog_fd(&self, prog: usize) -> i32 {
-        self.fd(self.prog_index(prog))
+    fn fds(&mut self) -> Option<Fds<'_>> {
+        let (btf, rest) = self.fds.split_first_mut()?;
+        let (maps, rest) = rest.split_at_mut_checked(self.image.maps().len())?;
+        let (progs, links) = rest.split_at_mut_checked(self.image.progs().len())?;
+        Some(Fds { btf, maps, progs, links, link_ids: self.link_ids })
     }
 
     /// The links, in the image's order of their programs.
     pub fn links(&self) -> impl Iterator<Item = Link<'a>> + use<'_, 'a, S> {
         let progs = self.image.progs().iter().zip(self.link_ids.iter());
-        progs.enumerate().filter_map(|(i, (prog, id))| {
-            let fd = self.fd(self.link_index(i));
-            let name = self.image.str(prog.link_name);
-            (fd >= 0).then_some(Link { name, fd, id: *id })
+        let first = self.fds.len() - self.link_ids.len();
+        let fds = self.fds.iter().skip(first);
+        progs.zip(fds).filter(|(_, fd)| **fd >= 0).map(|((prog, id), fd)| Link {
+            name: self.image.str(prog.link_name),
+            fd: *fd,
+            id: *id,
         })
     }
 }
@@ -121,9 +102,8 @@ pub fn load<'a, S: Sys>(
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
-    let Some(mut loaded) = Loaded::new(sys, image, arena) else {
-        return Err(error.refused("load", b"", Errno(libc::ENOMEM)));
-    };
+    error.begin("load", b"");
+    let mut loaded = Loaded::new(sys, image, arena).ok_or(Failed::NO_MEMORY)?;
     let mut load = Load {
         sys,
         image,
@@ -145,24 +125,17 @@ fn run<S: Sys>(
 ) -> Result<(), Failed> {
     let image = load.image;
     let object = image.object().name;
+    let fds = loaded.fds().ok_or(Failed::NO_MEMORY)?;
 
     // What the image needs to know of the running kernel.
-    let local = Btf::index(
-        image.btf(),
-        load.arena,
-        &Filter::default(),
-        &mut |_, _, _| true,
-    );
-    load.error
-        .check("read object", image.str(object), local.check())?;
+    load.begin("read object", object);
+    let local = read_object(load)?;
+    load.begin("read kernel BTF", Str::default());
     let (mut kernel, mut targets) = Default::default();
     if !image.targets().is_empty() {
-        const STEP: &str = "read kernel BTF";
-        let found =
-            KernelBtf::get(load.sys).map_err(|errno| load.refused(STEP, Str::default(), errno))?;
-        (kernel, targets) = targets::find(image, kernel_btf.insert(found), load.arena)
-            .ok_or_else(|| load.out_of_memory(STEP, Str::default()))?;
-        load.error.check(STEP, b"", kernel.check())?;
+        let found = kernel_btf.insert(KernelBtf::get(load.sys)?);
+        (kernel, targets) = targets::find(image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
+        load.error.check(&kernel)?;
     }
     let core = Core {
         image,
@@ -175,47 +148,50 @@ fn run<S: Sys>(
     let ksyms = ksym::resolve(load, &core)?;
 
     // BTF and maps, which programs refer to.
-    let btf_fd = bpf::btf_load(load.sys, image.btf())
-        .map_err(|errno| load.refused("load BTF of", object, errno))?;
-    loaded.set(0, btf_fd);
-    for (i, map) in image.maps().iter().enumerate() {
-        let fd = create_map(load, &map, btf_fd)?;
-        loaded.set(1 + i, fd);
-        fill_map(load, &map, fd)?;
+    load.begin("load BTF of", object);
+    *fds.btf = bpf::btf_load(load.sys, image.btf())?;
+    for (map, fd) in image.maps().iter().zip(fds.maps.iter_mut()) {
+        *fd = create_map(load, &map, *fds.btf)?;
+        fill_map(load, &map, *fd)?;
     }
 
     // Programs, relocated for this kernel.
-    for (i, prog) in image.progs().iter().enumerate() {
-        let relocator = Relocator {
-            core: &core,
-            ksyms,
-            map_fds: loaded.map_fds(),
-        };
+    let relocator = Relocator {
+        core: &core,
+        ksyms,
+        map_fds: fds.maps,
+    };
+    for (prog, fd) in image.progs().iter().zip(fds.progs.iter_mut()) {
         let insns = relocator.relocate(load, &prog)?;
-        let fd = relocator.load(load, &prog, insns, btf_fd)?;
-        loaded.set(loaded.prog_index(i), fd);
+        *fd = relocator.load(load, &prog, insns, *fds.btf)?;
     }
 
     // Links: all or none.
-    for (i, prog) in image.progs().iter().enumerate() {
-        if image.str(prog.link_name).is_empty() {
-            continue;
-        }
-        let fd = bpf::link_create(load.sys, loaded.prog_fd(i), prog.attach_type)
-            .map_err(|errno| load.refused("attach prog", prog.name, errno))?;
-        loaded.set(loaded.link_index(i), fd);
-        let id = bpf::link_id(load.sys, fd)
-            .map_err(|errno| load.refused("get link id of prog", prog.name, errno))?;
-        if let Some(slot) = loaded.link_ids.get_mut(i) {
-            *slot = id;
+    let links = fds.links.iter_mut().zip(fds.link_ids);
+    for ((prog, prog_fd), (fd, id)) in image.progs().iter().zip(fds.progs).zip(links) {
+        if !image.str(prog.link_name).is_empty() {
+            load.begin("attach prog", prog.name);
+            *fd = bpf::link_create(load.sys, *prog_fd, prog.attach_type)?;
+            load.begin("get link id of prog", prog.name);
+            *id = bpf::link_id(load.sys, *fd)?;
         }
     }
     Ok(())
 }
 
+/// BTF of the image itself.
+#[inline(never)]
+fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, Failed> {
+    let none = Filter::default();
+    let btf = Btf::index(load.image.btf(), load.arena, &none, &mut |_, _, _| true);
+    load.error.check(&btf)?;
+    Ok(btf)
+}
+
 /// `BPF_MAP_CREATE`.
 #[inline(never)]
 fn create_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, btf_fd: i32) -> Result<i32, Failed> {
+    load.begin("create map", map.name);
     let typed = map.btf_value_type_id != 0;
     let attr = MapCreate {
         map_type: map.map_type,
@@ -228,8 +204,7 @@ fn create_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, btf_fd: i32) -> Res
         btf_value_type_id: map.btf_value_type_id,
         ..MapCreate::default()
     };
-    bpf::map_create(load.sys, load.image.str(map.name), attr)
-        .map_err(|errno| load.refused("create map", map.name, errno))
+    Ok(bpf::map_create(load.sys, load.image.str(map.name), attr)?)
 }
 
 /// Initial contents, and then no more.
@@ -237,16 +212,16 @@ fn create_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, btf_fd: i32) -> Res
 fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, fd: i32) -> Result<(), Failed> {
     let data = load.image.data(map);
     if !data.is_empty() {
+        load.begin("fill map", map.name);
         // The kernel reads as many bytes as the map's value has.
         if data.len() != map.value_size as usize || map.key_size != 4 {
-            return Err(load.refused("fill map", map.name, Errno(libc::EINVAL)));
+            return Err(Errno(libc::EINVAL).into());
         }
-        bpf::map_update_elem(load.sys, fd, &[0; 4], data)
-            .map_err(|errno| load.refused("fill map", map.name, errno))?;
+        bpf::map_update_elem(load.sys, fd, &[0; 4], data)?;
     }
     if map.flags & map_flags::FREEZE != 0 {
-        bpf::map_freeze(load.sys, fd)
-            .map_err(|errno| load.refused("freeze map", map.name, errno))?;
+        load.begin("freeze map", map.name);
+        bpf::map_freeze(load.sys, fd)?;
     }
     Ok(())
 }

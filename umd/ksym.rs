@@ -18,13 +18,12 @@ const STEP: &str = "resolve ksym";
 #[inline(never)]
 pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a [u32], Failed> {
     let externs = load.image.externs();
-    let Some(ids) = load.arena.alloc(externs.len()) else {
-        return Err(load.out_of_memory(STEP, Str::default()));
-    };
+    load.begin(STEP, Str::default());
+    let ids = load.arena.alloc(externs.len()).ok_or(Failed::NO_MEMORY)?;
     let kernel = core.pair.kernel;
     for (id, ksym) in ids.iter_mut().zip(externs.iter()) {
         let mut optional = ksym.flags & extern_flags::WEAK != 0;
-        let name = load.image.str(ksym.name);
+        load.begin(STEP, ksym.name);
         let found = core.targets.first(ksym.target);
         let mut type_id = 0;
         if found != 0 {
@@ -39,7 +38,7 @@ pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a
             let same = core
                 .pair
                 .related(Relation::TypesCompat, ksym.type_id, type_id);
-            load.error.check(STEP, name, core.check())?;
+            core.check(load.error)?;
             if same {
                 *id = found;
                 continue;
@@ -48,17 +47,14 @@ pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a
             optional &= is_func;
         }
         if !optional {
-            let error = load.error.begin(STEP, name);
             if found == 0 {
-                error.put(b"not in kernel BTF");
+                load.error.put(b"not in kernel BTF");
             } else {
-                error.put(b"type [").put_dec(ksym.type_id);
-                error
-                    .put(b"] is not the kernel's [")
-                    .put_dec(type_id)
-                    .put(b"]");
+                load.error.put(b"type [").put_dec(ksym.type_id);
+                load.error.put(b"] is not the kernel's [");
+                load.error.put_dec(type_id).put(b"]");
             }
-            return Err(Failed);
+            return Err(Failed::TOLD);
         }
     }
     Ok(ids)

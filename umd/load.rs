@@ -4,8 +4,7 @@
 use preload_image::{Image, Str};
 
 use crate::arena::Arena;
-use crate::error::{Error, Failed};
-use crate::sys::Errno;
+use crate::error::Error;
 
 /// A load in progress.
 #[derive(Debug)]
@@ -21,17 +20,8 @@ pub struct Load<'a, 'm, S> {
 }
 
 impl<S> Load<'_, '_, S> {
-    /// The kernel refused a step.
-    #[cold]
-    #[inline(never)]
-    pub fn refused(&mut self, step: &'static str, object: Str, errno: Errno) -> Failed {
-        self.error.refused(step, self.image.str(object), errno)
-    }
-
-    /// The arena is too small.
-    #[cold]
-    #[inline(never)]
-    pub fn out_of_memory(&mut self, step: &'static str, object: Str) -> Failed {
-        self.refused(step, object, Errno(libc::ENOMEM))
+    /// Begins a step; what fails from here on is that.
+    pub fn begin(&mut self, step: &'static str, object: Str) {
+        self.error.begin(step, self.image.str(object));
     }
 }

@@ -17,8 +17,6 @@ use crate::verifier_log;
 /// Size of the first buffer for the verifier's log; it grows by 4 up to all the arena.
 const LOG_BYTES: usize = 64 << 10;
 
-const STEP_LOAD: &str = "load prog";
-
 /// What a program's relocations refer to.
 #[derive(Clone, Copy, Debug)]
 pub struct Relocator<'x> {
@@ -41,36 +39,31 @@ impl Relocator<'_> {
         load: &mut Load<'a, '_, S>,
         prog: &Prog,
     ) -> Result<&'a mut [u64], Failed> {
-        const STEP: &str = "relocate prog";
+        load.begin("relocate prog", prog.name);
         let (words, _) = load.image.insns(prog).as_chunks();
-        let Some(insns) = load.arena.alloc::<u64>(words.len()) else {
-            return Err(load.out_of_memory(STEP, prog.name));
-        };
+        let insns = load.arena.alloc::<u64>(words.len());
+        let insns = insns.ok_or(Failed::NO_MEMORY)?;
         for (insn, word) in insns.iter_mut().zip(words) {
             *insn = u64::from_le_bytes(*word);
         }
-        let name = load.image.str(prog.name);
         for relo in load.image.core_relos(prog).iter() {
             let patched = match self.core.resolve(&relo) {
                 Ok(Some(patch)) => insn::patch_core(insns, relo.insn, &patch),
                 Ok(None) => insn::poison(insns, relo.insn),
                 Err(why) => Err(why),
             };
-            load.error.check(STEP, name, self.core.check())?;
+            self.core.check(load.error)?;
             if let Err(why) = patched {
-                self.describe(&relo, load.error.begin(STEP, name));
+                self.describe(&relo, load.error);
                 load.error.put(b": ").put(why.text());
-                return Err(Failed);
+                return Err(Failed::TOLD);
             }
         }
         for relo in load.image.relos(prog).iter() {
             if let Err(why) = self.patch(insns, &relo) {
-                load.error
-                    .begin(STEP, name)
-                    .put(b"insn ")
-                    .put_dec(relo.insn);
+                load.error.put(b"insn ").put_dec(relo.insn);
                 load.error.put(b": ").put(why.text());
-                return Err(Failed);
+                return Err(Failed::TOLD);
             }
         }
         Ok(insns)
@@ -142,6 +135,7 @@ impl Relocator<'_> {
         insns: &[u64],
         btf_fd: i32,
     ) -> Result<i32, Failed> {
+        load.begin("load prog", prog.name);
         let image = load.image;
         let mut attr = ProgLoad {
             prog_type: prog.prog_type,
@@ -153,11 +147,9 @@ impl Relocator<'_> {
         if let Some(target) = prog.attach_target.checked_sub(1) {
             let Some(id) = self.core.targets.candidates(target).next() else {
                 let target = image.targets().get(target).unwrap_or_default();
-                let error = load.error.begin(STEP_LOAD, image.str(prog.name));
-                error
-                    .put(image.str(target.name))
-                    .put(b" is not in kernel BTF");
-                return Err(Failed);
+                load.error.put(image.str(target.name));
+                load.error.put(b" is not in kernel BTF");
+                return Err(Failed::TOLD);
             };
             attr.attach_btf_id = id;
         }
@@ -184,9 +176,9 @@ impl Relocator<'_> {
                 Err(errno) => break errno,
             }
         };
-        let failed = load.refused(STEP_LOAD, prog.name, errno);
+        load.error.tell(errno.into());
         self.verdict(prog, log, load.error);
-        Err(failed)
+        Err(Failed::TOLD)
     }
 
     /// Says why the verifier refused a program, and how many lines of its log that leaves out.
