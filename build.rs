@@ -9,6 +9,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use lz4::block::CompressionMode;
+use preload_image::{Image, core_kind};
 
 const SOURCE: &str = "iterators/iterators.bpf.c";
 const HEADERS: [&str; 2] = ["iterators/bpf.h", "iterators/kernel.h"];
@@ -36,6 +37,10 @@ fn build() -> Result<(), String> {
     let bytes = fs::read(&object).map_err(|error| format!("{shown}: {error}"))?;
     let image = preload_lower::lower(&bytes, &object_name(&object))
         .map_err(|error| format!("{shown}: {error}"))?;
+    // What the blob needs no code for, it has none for: see `driver::run_only`.
+    let kinds = Image::parse(&image).map_or(core_kind::ALL, |image| image.core_kinds());
+    fs::write(out.join("core_kinds.rs"), format!("{kinds:#x}"))
+        .map_err(|error| format!("core_kinds.rs: {error}"))?;
     let packed = preload_image::pack(&image, |columns| {
         let best = CompressionMode::HIGHCOMPRESSION(12);
         lz4::block::compress(columns, Some(best), false)

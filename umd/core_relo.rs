@@ -16,9 +16,27 @@ use crate::targets::Targets;
 /// Anonymous members within each other that a name is searched in.
 const DEPTH: u32 = 32;
 
-/// Both sides of a relocation.
+/// Kinds that ask for an enumerator, by a bit for each.
+const ENUMVALS: u32 = 1 << core_kind::ENUMVAL_EXISTS | 1 << core_kind::ENUMVAL_VALUE;
+/// Kinds that ask for a compatible type.
+const TYPES: u32 =
+    1 << core_kind::TYPE_ID_TARGET | 1 << core_kind::TYPE_EXISTS | 1 << core_kind::TYPE_SIZE;
+/// Kinds that ask whether there is one, which is 1.
+const EXISTS: u32 = 1 << core_kind::FIELD_EXISTS
+    | 1 << core_kind::ENUMVAL_EXISTS
+    | 1 << core_kind::TYPE_EXISTS
+    | 1 << core_kind::TYPE_MATCHES;
+/// Kinds whose value is 0 where there is none.
+const QUESTIONS: u32 = EXISTS | 1 << core_kind::TYPE_ID_TARGET | 1 << core_kind::TYPE_SIZE;
+
+/// Is a kind among these?
+fn has(kinds: u32, kind: u32) -> bool {
+    kinds.checked_shr(kind).unwrap_or(0) & 1 != 0
+}
+
+/// Both sides of a relocation, of one of `KINDS`: a bit for each that there is code for.
 #[derive(Clone, Copy, Debug)]
-pub struct Core<'x> {
+pub struct Core<'x, const KINDS: u32> {
     /// The image that the relocations are of.
     pub image: &'x Image<'x>,
     /// Its BTF, and the kernel's.
@@ -39,7 +57,15 @@ struct Spec {
     index: u32,
 }
 
-impl<'x> Core<'x> {
+impl<'x, const KINDS: u32> Core<'x, KINDS> {
+    /// Is a relocation of one of these kinds? Where none or all of `KINDS` are
+    /// among them, the answer is known when this is compiled.
+    #[inline(always)]
+    fn is(relo: &CoreRelo, kinds: u32) -> bool {
+        let wanted = KINDS & kinds;
+        wanted == KINDS || wanted != 0 && has(wanted, relo.kind)
+    }
+
     fn kernel(&self) -> &'x Btf<'x> {
         self.pair.kernel
     }
@@ -65,7 +91,10 @@ impl<'x> Core<'x> {
             expected: (relo.flags & core_flags::VALIDATE != 0).then_some(relo.local_value),
             ..CorePatch::default()
         };
-        if relo.kind == core_kind::TYPE_ID_LOCAL {
+        if !has(KINDS, relo.kind) {
+            return Err(PatchError::Kind);
+        }
+        if Self::is(relo, 1 << core_kind::TYPE_ID_LOCAL) {
             patch.value = u64::from(relo.type_id);
             return Ok(Some(patch));
         }
@@ -85,24 +114,21 @@ impl<'x> Core<'x> {
             patch = this;
         }
         // Where nothing matches, questions are answered with no.
-        let question = relo.kind == core_kind::FIELD_EXISTS
-            || relo.kind > core_kind::TYPE_ID_LOCAL && relo.kind != core_kind::ENUMVAL_VALUE;
+        let question = Self::is(relo, QUESTIONS);
         Ok((found.is_some() || question).then_some(patch))
     }
 
     /// Follows the spec through candidate `id`; false if it does not match.
     fn follow(&self, relo: &CoreRelo, id: u32, spec: &mut Spec, patch: &mut CorePatch) -> bool {
-        let relation = match relo.kind {
-            core_kind::TYPE_MATCHES => Relation::TypesMatch,
-            core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE => {
-                return self.enumerator(relo, id, patch);
-            }
-            core_kind::TYPE_ID_TARGET | core_kind::TYPE_EXISTS | core_kind::TYPE_SIZE => {
-                Relation::TypesCompat
-            }
-            _ => return self.field(relo, id, spec),
-        };
-        self.pair.related(relation, relo.type_id, id)
+        if Self::is(relo, ENUMVALS) {
+            self.enumerator(relo, id, patch)
+        } else if Self::is(relo, 1 << core_kind::TYPE_MATCHES) {
+            self.pair.related(Relation::TypesMatch, relo.type_id, id)
+        } else if Self::is(relo, TYPES) {
+            self.pair.related(Relation::TypesCompat, relo.type_id, id)
+        } else {
+            self.field(relo, id, spec)
+        }
     }
 
     /// Finds the enumerator, and takes its value.
@@ -184,13 +210,17 @@ impl<'x> Core<'x> {
     #[inline(never)]
     fn value(&self, relo: &CoreRelo, id: u32, spec: &Spec, patch: &mut CorePatch) -> bool {
         let kernel = self.kernel();
-        patch.value = match relo.kind {
-            core_kind::ENUMVAL_VALUE => return true,
-            core_kind::FIELD_EXISTS | core_kind::ENUMVAL_EXISTS => 1,
-            core_kind::TYPE_EXISTS | core_kind::TYPE_MATCHES => 1,
-            core_kind::TYPE_ID_TARGET => u64::from(id),
-            core_kind::TYPE_SIZE => kernel.resolve_size(kernel.skip_mods_and_typedefs(id)),
-            _ => return self.field_value(relo, spec, patch),
+        if Self::is(relo, 1 << core_kind::ENUMVAL_VALUE) {
+            return true;
+        }
+        patch.value = if Self::is(relo, EXISTS) {
+            1
+        } else if Self::is(relo, 1 << core_kind::TYPE_ID_TARGET) {
+            u64::from(id)
+        } else if Self::is(relo, 1 << core_kind::TYPE_SIZE) {
+            kernel.resolve_size(kernel.skip_mods_and_typedefs(id))
+        } else {
+            return self.field_value(relo, spec, patch);
         };
         true
     }
@@ -223,26 +253,25 @@ impl<'x> Core<'x> {
                 size *= 2;
             }
         }
-        patch.value = match relo.kind {
-            core_kind::FIELD_BYTE_OFFSET => {
-                if bitfield == 0 {
-                    self.set_sizes(relo, spec.at, patch);
-                }
-                offset
+        // What only asks whether the field exists does not come here.
+        patch.value = if Self::is(relo, 1 << core_kind::FIELD_BYTE_OFFSET | EXISTS) {
+            if bitfield == 0 {
+                self.set_sizes(relo, spec.at, patch);
             }
-            core_kind::FIELD_BYTE_SIZE => size,
+            offset
+        } else if Self::is(relo, 1 << core_kind::FIELD_BYTE_SIZE) {
+            size
+        } else if spec.of.kind() == kind::UNKN {
             // An array's element has no more than that.
-            _ if spec.of.kind() == kind::UNKN => return false,
-            core_kind::FIELD_SIGNED => {
-                let t = spec.at;
-                u64::from(t.is_enum() && t.kflag() || kernel.is_signed_int(t))
-            }
-            core_kind::FIELD_LSHIFT_U64 => {
-                let end = spec.bit_offset.wrapping_add(bits);
-                64u64.wrapping_sub(end.wrapping_sub(offset.wrapping_mul(8)))
-            }
-            core_kind::FIELD_RSHIFT_U64 => 64u64.wrapping_sub(bits),
-            _ => return false,
+            return false;
+        } else if Self::is(relo, 1 << core_kind::FIELD_SIGNED) {
+            let t = spec.at;
+            u64::from(t.is_enum() && t.kflag() || kernel.is_signed_int(t))
+        } else if Self::is(relo, 1 << core_kind::FIELD_LSHIFT_U64) {
+            let end = spec.bit_offset.wrapping_add(bits);
+            64u64.wrapping_sub(end.wrapping_sub(offset.wrapping_mul(8)))
+        } else {
+            64u64.wrapping_sub(bits)
         };
         true
     }

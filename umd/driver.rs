@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The user mode driver: the conversation of `kmod-shim/wire.h`.
 
-use preload_image::Image;
+use preload_image::{Image, core_kind};
 
 use crate::arena::Arena;
 use crate::error::{Error, Failed};
@@ -26,8 +26,14 @@ const LOG: i32 = 2;
 /// What was loaded stays open until the process ends, which closes it all at
 /// once: nothing is lost by not doing so one by one.
 pub fn run<S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
+    run_only::<{ core_kind::ALL }, S>(sys, image, memory)
+}
+
+/// [`run`] of an image that has only these kinds of CO-RE relocations, a bit for
+/// each: what serves others alone is not compiled in, and such are refused.
+pub fn run_only<const KINDS: u32, S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
     let mut error = Error::default();
-    match serve(sys, image, memory, &mut error) {
+    match serve::<KINDS, S>(sys, image, memory, &mut error) {
         Ok(()) => 0,
         Err(failed) => {
             error.tell(failed);
@@ -38,7 +44,7 @@ pub fn run<S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
     }
 }
 
-fn serve<'a, S: Sys>(
+fn serve<'a, const KINDS: u32, S: Sys>(
     sys: &'a S,
     image: &'a [u8],
     memory: &'a mut [u64],
@@ -50,10 +56,8 @@ fn serve<'a, S: Sys>(
     error.begin("read image", b"");
     let mut arena = Arena::new(memory);
     let image = open(image, &mut arena, error)?;
-    let loaded = exec::load(sys, &image, &mut arena, error)?;
-    for link in loaded.links() {
-        report(sys, &link, error)?;
-    }
+    let loaded = exec::load_only::<KINDS, S>(sys, &image, &mut arena, error)?;
+    loaded.links(|link| report(sys, &link, error))?;
     expect(sys, "read end word", END, error)?;
     core::mem::forget(loaded);
     Ok(())

@@ -173,11 +173,18 @@ ENOSYS";
 
 /// Name of an error number, of those that bpf() and the other calls give; else empty.
 fn name(errno: i32) -> &'static [u8] {
-    let index = match errno {
-        libc::EOPNOTSUPP => return b"EOPNOTSUPP",
+    match errno {
+        libc::EOPNOTSUPP => b"EOPNOTSUPP",
         // ENOTSUPP of the kernel, which user space has no name for.
-        524 => return b"ENOTSUPP",
-        errno => (errno as usize).wrapping_sub(1),
-    };
-    NAMES.split(|b| *b == b' ').nth(index).unwrap_or_default()
+        524 => b"ENOTSUPP",
+        errno => nth_word(NAMES, (errno as u32).wrapping_sub(1)),
+    }
+}
+
+/// Word number `n` of a text; empty if it has fewer.
+#[inline(never)]
+pub fn nth_word(text: &'static [u8], n: u32) -> &'static [u8] {
+    text.split(|b| *b == b' ')
+        .nth(n as usize)
+        .unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 //! From image to attached programs. [`load`] is the load sequence, top to
 //! bottom: kernel BTF, names, BTF, maps, relocation, programs, links, ids.
 
-use preload_image::{Image, Map, Str, map_flags};
+use preload_image::{Image, Map, Str, core_kind, map_flags};
 
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
@@ -67,19 +67,29 @@ impl<'a, S: Sys> Loaded<'a, S> {
         let (btf, rest) = self.fds.split_first_mut()?;
         let (maps, rest) = rest.split_at_mut_checked(self.image.maps().len())?;
         let (progs, links) = rest.split_at_mut_checked(self.image.progs().len())?;
-        Some(Fds { btf, maps, progs, links, link_ids: self.link_ids })
+        Some(Fds {
+            btf,
+            maps,
+            progs,
+            links,
+            link_ids: self.link_ids,
+        })
     }
 
-    /// The links, in the image's order of their programs.
-    pub fn links(&self) -> impl Iterator<Item = Link<'a>> + use<'_, 'a, S> {
-        let progs = self.image.progs().iter().zip(self.link_ids.iter());
+    /// Calls `each` with the links, in the image's order of their programs.
+    ///
+    /// # Errors
+    /// What `each` gives.
+    pub fn links<E>(&self, mut each: impl FnMut(Link<'a>) -> Result<(), E>) -> Result<(), E> {
         let first = self.fds.len() - self.link_ids.len();
-        let fds = self.fds.iter().skip(first);
-        progs.zip(fds).filter(|(_, fd)| **fd >= 0).map(|((prog, id), fd)| Link {
-            name: self.image.str(prog.link_name),
-            fd: *fd,
-            id: *id,
-        })
+        for (i, id) in self.link_ids.iter().enumerate() {
+            let fd = self.fds.get(first + i).copied().unwrap_or(-1);
+            if let Some(prog) = self.image.progs().get(i as u32).filter(|_| fd >= 0) {
+                let name = self.image.str(prog.link_name);
+                each(Link { name, fd, id: *id })?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -102,6 +112,16 @@ pub fn load<'a, S: Sys>(
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
+    load_only::<{ core_kind::ALL }, S>(sys, image, arena, error)
+}
+
+/// [`load`] of an image that has only these kinds of CO-RE relocations.
+pub(crate) fn load_only<'a, const KINDS: u32, S: Sys>(
+    sys: &'a S,
+    image: &'a Image<'a>,
+    arena: &mut Arena<'a>,
+    error: &mut Error,
+) -> Result<Loaded<'a, S>, Failed> {
     error.begin("load", b"");
     let mut loaded = Loaded::new(sys, image, arena).ok_or(Failed::NO_MEMORY)?;
     let mut load = Load {
@@ -111,14 +131,14 @@ pub fn load<'a, S: Sys>(
         error,
     };
     let mut kernel_btf = None;
-    run(&mut load, &mut loaded, &mut kernel_btf)?;
+    run::<KINDS, S>(&mut load, &mut loaded, &mut kernel_btf)?;
     loaded.kernel_btf = kernel_btf;
     Ok(loaded)
 }
 
 /// The load sequence.
 #[inline(never)]
-fn run<S: Sys>(
+fn run<const KINDS: u32, S: Sys>(
     load: &mut Load<'_, '_, S>,
     loaded: &mut Loaded<'_, S>,
     kernel_btf: &mut Option<KernelBtf<S>>,
@@ -137,7 +157,7 @@ fn run<S: Sys>(
         (kernel, targets) = targets::find(image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
         load.error.check(&kernel)?;
     }
-    let core = Core {
+    let core = Core::<KINDS> {
         image,
         pair: Pair {
             local: &local,

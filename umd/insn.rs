@@ -38,6 +38,8 @@ pub enum PatchError {
     Value,
     /// The new value does not fit.
     Range,
+    /// Of a kind that there is no code for here.
+    Kind,
     /// Candidates in the kernel give different values.
     Ambiguous,
 }
@@ -50,6 +52,7 @@ impl PatchError {
             PatchError::Form => b"unexpected instruction",
             PatchError::Value => b"unexpected value",
             PatchError::Range => b"value too big",
+            PatchError::Kind => b"kind not supported",
             PatchError::Ambiguous => b"ambiguous",
         }
     }

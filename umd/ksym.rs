@@ -16,7 +16,10 @@ const STEP: &str = "resolve ksym";
 /// # Errors
 /// A strong one is missing or of another type, or BTF makes no sense.
 #[inline(never)]
-pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a [u32], Failed> {
+pub fn resolve<'a, const KINDS: u32, S>(
+    load: &mut Load<'a, '_, S>,
+    core: &Core<'_, KINDS>,
+) -> Result<&'a [u32], Failed> {
     let externs = load.image.externs();
     load.begin(STEP, Str::default());
     let ids = load.arena.alloc(externs.len()).ok_or(Failed::NO_MEMORY)?;

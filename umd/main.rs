@@ -14,6 +14,9 @@ mod mem;
 
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.img"));
 
+/// The kinds of its CO-RE relocations; code for others is left out.
+const CORE_KINDS: u32 = include!(concat!(env!("OUT_DIR"), "/core_kinds.rs"));
+
 /// In .bss: what is not used is never touched, and costs nothing.
 const ARENA_WORDS: usize = (256 << 10) / 8;
 static mut ARENA: [u64; ARENA_WORDS] = [0; ARENA_WORDS];
@@ -31,7 +34,7 @@ core::arch::global_asm!(
 extern "C" fn main() -> ! {
     // SAFETY: the only reference to ARENA; main runs once, on the only thread.
     let arena = unsafe { &mut *core::ptr::addr_of_mut!(ARENA) };
-    linux::exit(driver::run(&Linux, IMAGE, arena))
+    linux::exit(driver::run_only::<CORE_KINDS, _>(&Linux, IMAGE, arena))
 }
 
 /// No panic path is linked into a release build (checked by `make check`); the

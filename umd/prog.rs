@@ -6,7 +6,7 @@ use preload_image::{CoreRelo, Prog, Relo, core_kind, relo_kind};
 
 use crate::btf::kind;
 use crate::core_relo::Core;
-use crate::error::{Error, Failed};
+use crate::error::{Error, Failed, nth_word};
 use crate::insn::{self, POISON_CORE, POISON_KFUNC, PatchError};
 use crate::load::Load;
 use crate::sys::attr::ProgLoad;
@@ -19,16 +19,16 @@ const LOG_BYTES: usize = 64 << 10;
 
 /// What a program's relocations refer to.
 #[derive(Clone, Copy, Debug)]
-pub struct Relocator<'x> {
+pub struct Relocator<'x, const KINDS: u32> {
     /// CO-RE, and with it the image.
-    pub core: &'x Core<'x>,
+    pub core: &'x Core<'x, KINDS>,
     /// BTF id of each extern in the kernel; 0: missing.
     pub ksyms: &'x [u32],
     /// Fds of the maps.
     pub map_fds: &'x [i32],
 }
 
-impl Relocator<'_> {
+impl<const KINDS: u32> Relocator<'_, KINDS> {
     /// The instructions of a program as this kernel is to see them.
     ///
     /// # Errors
@@ -87,7 +87,9 @@ impl Relocator<'_> {
     #[inline(never)]
     fn describe(&self, relo: &CoreRelo, text: &mut Error) {
         let (image, local) = (self.core.image, self.core.pair.local);
-        text.put(b"<").put(kind_name(relo.kind)).put(b"> [");
+        text.put(b"<")
+            .put(nth_word(KINDS_OF_RELOS, relo.kind))
+            .put(b"> [");
         text.put_dec(relo.type_id).put(b"] ");
         let root = local.type_by_id(relo.type_id);
         text.put(match root.kind() {
@@ -213,22 +215,7 @@ impl Relocator<'_> {
     }
 }
 
-/// Name of a relocation kind, as libbpf prints it.
-fn kind_name(kind: u32) -> &'static [u8] {
-    match kind {
-        core_kind::FIELD_BYTE_OFFSET => b"byte_off",
-        core_kind::FIELD_BYTE_SIZE => b"byte_sz",
-        core_kind::FIELD_EXISTS => b"field_exists",
-        core_kind::FIELD_SIGNED => b"signed",
-        core_kind::FIELD_LSHIFT_U64 => b"lshift_u64",
-        core_kind::FIELD_RSHIFT_U64 => b"rshift_u64",
-        core_kind::TYPE_ID_LOCAL => b"local_type_id",
-        core_kind::TYPE_ID_TARGET => b"target_type_id",
-        core_kind::TYPE_EXISTS => b"type_exists",
-        core_kind::TYPE_SIZE => b"type_size",
-        core_kind::ENUMVAL_EXISTS => b"enumval_exists",
-        core_kind::ENUMVAL_VALUE => b"enumval_value",
-        core_kind::TYPE_MATCHES => b"type_matches",
-        _ => b"unknown",
-    }
-}
+/// Names of the relocation kinds from 0 on, as libbpf prints them.
+const KINDS_OF_RELOS: &[u8] =
+    b"byte_off byte_sz field_exists signed lshift_u64 rshift_u64 local_type_id \
+target_type_id type_exists type_size enumval_exists enumval_value type_matches";

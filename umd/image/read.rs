@@ -382,6 +382,15 @@ impl<'a> Image<'a> {
         Records::new(self.section(Section::CoreRelos)).span(prog.core_relos)
     }
 
+    /// The kinds of all CO-RE relocations, a bit for each.
+    #[must_use]
+    pub fn core_kinds(&self) -> u32 {
+        let relos = Records::<CoreRelo>::new(self.section(Section::CoreRelos));
+        relos.iter().fold(0, |kinds, relo| {
+            kinds | 1u32.checked_shl(relo.kind).unwrap_or(0)
+        })
+    }
+
     /// Step `index` of the access spec of a CO-RE relocation.
     #[must_use]
     pub fn accessor(&self, relo: &CoreRelo, index: u32) -> Option<Accessor> {

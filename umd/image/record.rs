@@ -280,6 +280,8 @@ pub mod core_kind {
     pub const ENUMVAL_EXISTS: u32 = 10;
     pub const ENUMVAL_VALUE: u32 = 11;
     pub const TYPE_MATCHES: u32 = 12;
+    /// A bit for each of them.
+    pub const ALL: u32 = (1 << 13) - 1;
 }
 
 /// Bits of [`CoreRelo::flags`].
