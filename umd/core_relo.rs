@@ -5,7 +5,7 @@
 //! spec is followed by name through every candidate type of the kernel; all
 //! that match must agree. The rules are those of libbpf's `relo_core.c`.
 
-use preload_image::{Accessor, CoreRelo, Image, core_flags, core_kind};
+use preload_image::{AccessorAt, CoreReloAt, Image, core_flags, core_kind};
 
 use crate::btf::{Btf, Type, kind, same_essential};
 use crate::core_match::{Pair, Relation};
@@ -61,9 +61,9 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
     /// Is a relocation of one of these kinds? Where none or all of `KINDS` are
     /// among them, the answer is known when this is compiled.
     #[inline(always)]
-    fn is(relo: &CoreRelo, kinds: u32) -> bool {
+    fn is(relo: CoreReloAt<'_>, kinds: u32) -> bool {
         let wanted = KINDS & kinds;
-        wanted == KINDS || wanted != 0 && has(wanted, relo.kind)
+        wanted == KINDS || wanted != 0 && has(wanted, relo.kind())
     }
 
     fn kernel(&self) -> &'x Btf<'x> {
@@ -86,20 +86,20 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
     /// If candidates differ, or the field has no such value. What is wrong with
     /// BTF is left to [`Core::check`].
     #[inline(never)]
-    pub fn resolve(&self, relo: &CoreRelo) -> Result<Option<CorePatch>, PatchError> {
+    pub fn resolve(&self, relo: CoreReloAt<'_>) -> Result<Option<CorePatch>, PatchError> {
         let mut patch = CorePatch {
-            expected: (relo.flags & core_flags::VALIDATE != 0).then_some(relo.local_value),
+            expected: (relo.flags() & core_flags::VALIDATE != 0).then_some(relo.local_value()),
             ..CorePatch::default()
         };
-        if !has(KINDS, relo.kind) {
+        if !has(KINDS, relo.kind()) {
             return Err(PatchError::Kind);
         }
         if Self::is(relo, 1 << core_kind::TYPE_ID_LOCAL) {
-            patch.value = u64::from(relo.type_id);
+            patch.value = u64::from(relo.type_id());
             return Ok(Some(patch));
         }
         let mut found: Option<(u64, u64)> = None;
-        for id in self.targets.candidates(relo.target.wrapping_sub(1)) {
+        for id in self.targets.candidates(relo.target().wrapping_sub(1)) {
             let (mut spec, mut this) = (Spec::default(), patch);
             if !self.follow(relo, id, &mut spec, &mut this) {
                 continue;
@@ -119,23 +119,29 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
     }
 
     /// Follows the spec through candidate `id`; false if it does not match.
-    fn follow(&self, relo: &CoreRelo, id: u32, spec: &mut Spec, patch: &mut CorePatch) -> bool {
+    fn follow(
+        &self,
+        relo: CoreReloAt<'_>,
+        id: u32,
+        spec: &mut Spec,
+        patch: &mut CorePatch,
+    ) -> bool {
         if Self::is(relo, ENUMVALS) {
             self.enumerator(relo, id, patch)
         } else if Self::is(relo, 1 << core_kind::TYPE_MATCHES) {
-            self.pair.related(Relation::TypesMatch, relo.type_id, id)
+            self.pair.related(Relation::TypesMatch, relo.type_id(), id)
         } else if Self::is(relo, TYPES) {
-            self.pair.related(Relation::TypesCompat, relo.type_id, id)
+            self.pair.related(Relation::TypesCompat, relo.type_id(), id)
         } else {
             self.field(relo, id, spec)
         }
     }
 
     /// Finds the enumerator, and takes its value.
-    fn enumerator(&self, relo: &CoreRelo, id: u32, patch: &mut CorePatch) -> bool {
+    fn enumerator(&self, relo: CoreReloAt<'_>, id: u32, patch: &mut CorePatch) -> bool {
         let t = self.kernel().skip_mods_and_typedefs(id);
         let wanted = self.image.accessor(relo, 0).unwrap_or_default();
-        let wanted = self.image.str(wanted.name);
+        let wanted = self.image.str(wanted.name());
         t.is_enum()
             && (0..t.vlen()).any(|i| {
                 let (name, value) = self.kernel().enumerator(t, i);
@@ -145,13 +151,13 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
     }
 
     #[inline(never)]
-    fn field(&self, relo: &CoreRelo, id: u32, spec: &mut Spec) -> bool {
+    fn field(&self, relo: CoreReloAt<'_>, id: u32, spec: &mut Spec) -> bool {
         let kernel = self.kernel();
         spec.at = kernel.skip_mods_and_typedefs(id);
-        for step in 0..relo.accessors.len {
+        for step in 0..relo.accessors().len {
             let accessor = self.image.accessor(relo, step).unwrap_or_default();
-            if !self.image.str(accessor.name).is_empty() {
-                if !self.member(&accessor, spec.at, spec, DEPTH) {
+            if !self.image.str(accessor.name()).is_empty() {
+                if !self.member(accessor, spec.at, spec, DEPTH) {
                     return false;
                 }
                 continue;
@@ -160,14 +166,14 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
             if step > 0 {
                 let (element, nelems) = kernel.array(spec.at);
                 let flexible = nelems == 0 && spec.index + 1 == spec.of.vlen();
-                let within = flexible || accessor.index < nelems;
+                let within = flexible || accessor.index() < nelems;
                 if spec.at.kind() != kind::ARRAY || !within {
                     return false;
                 }
                 spec.at = kernel.skip_mods_and_typedefs(element);
             }
             let bits = kernel.resolve_size(spec.at).wrapping_mul(8);
-            let skipped = u64::from(accessor.index).wrapping_mul(bits);
+            let skipped = u64::from(accessor.index()).wrapping_mul(bits);
             spec.bit_offset = spec.bit_offset.wrapping_add(skipped);
             spec.of = Type::default();
         }
@@ -176,7 +182,7 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
 
     /// Steps to the accessor's member of a kernel type, anonymous members included.
     #[inline(never)]
-    fn member(&self, accessor: &Accessor, t: Type, spec: &mut Spec, depth: u32) -> bool {
+    fn member(&self, accessor: AccessorAt<'_>, t: Type, spec: &mut Spec, depth: u32) -> bool {
         let kernel = self.kernel();
         if !t.is_composite() {
             return false;
@@ -194,13 +200,13 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
                     spec.bit_offset = spec.bit_offset.wrapping_add(u64::from(bits));
                     return true;
                 }
-            } else if name == self.image.str(accessor.name) {
+            } else if name == self.image.str(accessor.name()) {
                 spec.bit_offset = spec.bit_offset.wrapping_add(u64::from(bits));
                 (spec.of, spec.index) = (t, index);
                 spec.at = kernel.skip_mods_and_typedefs(id);
                 return self
                     .pair
-                    .related(Relation::FieldsCompat, accessor.type_id, id);
+                    .related(Relation::FieldsCompat, accessor.type_id(), id);
             }
         }
         false
@@ -208,7 +214,7 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
 
     /// The value of a spec that was followed; false if there is none.
     #[inline(never)]
-    fn value(&self, relo: &CoreRelo, id: u32, spec: &Spec, patch: &mut CorePatch) -> bool {
+    fn value(&self, relo: CoreReloAt<'_>, id: u32, spec: &Spec, patch: &mut CorePatch) -> bool {
         let kernel = self.kernel();
         if Self::is(relo, 1 << core_kind::ENUMVAL_VALUE) {
             return true;
@@ -226,7 +232,7 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
     }
 
     /// The value that a relocation takes from a field.
-    fn field_value(&self, relo: &CoreRelo, spec: &Spec, patch: &mut CorePatch) -> bool {
+    fn field_value(&self, relo: CoreReloAt<'_>, spec: &Spec, patch: &mut CorePatch) -> bool {
         let kernel = self.kernel();
         let (_, bitfield) = kernel.member_bits(spec.of, spec.index);
         let bitfield = if spec.of.kind() == kind::UNKN {
@@ -277,17 +283,17 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
     }
 
     /// Sizes that a load of the field moves, and whether they may differ.
-    fn set_sizes(&self, relo: &CoreRelo, t: Type, patch: &mut CorePatch) {
+    fn set_sizes(&self, relo: CoreReloAt<'_>, t: Type, patch: &mut CorePatch) {
         let kernel = self.kernel();
         // An array is loaded by its elements.
         let mut element = t;
         while element.kind() == kind::ARRAY && kernel.spend() {
             element = kernel.skip_mods_and_typedefs(kernel.array(element).0);
         }
-        patch.sizes = (relo.local_size, kernel.resolve_size(element) as u32);
+        patch.sizes = (relo.local_size(), kernel.resolve_size(element) as u32);
         patch.resizable = match t.kind() {
-            kind::PTR => relo.flags & core_flags::LOCAL_PTR != 0,
-            kind::INT => relo.flags & core_flags::LOCAL_UNSIGNED != 0 && !kernel.is_signed_int(t),
+            kind::PTR => relo.flags() & core_flags::LOCAL_PTR != 0,
+            kind::INT => relo.flags() & core_flags::LOCAL_UNSIGNED != 0 && !kernel.is_signed_int(t),
             _ => false,
         };
     }

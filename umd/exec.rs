@@ -2,7 +2,7 @@
 //! From image to attached programs. [`load`] is the load sequence, top to
 //! bottom: kernel BTF, names, BTF, maps, relocation, programs, links, ids.
 
-use preload_image::{Image, Map, Str, core_kind, map_flags};
+use preload_image::{Image, MapAt, Str, core_kind, map_flags};
 
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
@@ -84,8 +84,8 @@ impl<'a, S: Sys> Loaded<'a, S> {
         let first = self.fds.len() - self.link_ids.len();
         for (i, id) in self.link_ids.iter().enumerate() {
             let fd = self.fds.get(first + i).copied().unwrap_or(-1);
-            if let Some(prog) = self.image.progs().get(i as u32).filter(|_| fd >= 0) {
-                let name = self.image.str(prog.link_name);
+            if let Some(prog) = self.image.progs().at(i as u32).filter(|_| fd >= 0) {
+                let name = self.image.str(prog.link_name());
                 each(Link { name, fd, id: *id })?;
             }
         }
@@ -170,9 +170,9 @@ fn run<const KINDS: u32, S: Sys>(
     // BTF and maps, which programs refer to.
     load.begin("load BTF of", object);
     *fds.btf = bpf::btf_load(load.sys, image.btf())?;
-    for (map, fd) in image.maps().iter().zip(fds.maps.iter_mut()) {
-        *fd = create_map(load, &map, *fds.btf)?;
-        fill_map(load, &map, *fd)?;
+    for (map, fd) in image.maps().each().zip(fds.maps.iter_mut()) {
+        *fd = create_map(load, map, *fds.btf)?;
+        fill_map(load, map, *fd)?;
     }
 
     // Programs, relocated for this kernel.
@@ -181,18 +181,18 @@ fn run<const KINDS: u32, S: Sys>(
         ksyms,
         map_fds: fds.maps,
     };
-    for (prog, fd) in image.progs().iter().zip(fds.progs.iter_mut()) {
-        let insns = relocator.relocate(load, &prog)?;
-        *fd = relocator.load(load, &prog, insns, *fds.btf)?;
+    for (prog, fd) in image.progs().each().zip(fds.progs.iter_mut()) {
+        let insns = relocator.relocate(load, prog)?;
+        *fd = relocator.load(load, prog, insns, *fds.btf)?;
     }
 
     // Links: all or none.
     let links = fds.links.iter_mut().zip(fds.link_ids);
-    for ((prog, prog_fd), (fd, id)) in image.progs().iter().zip(fds.progs).zip(links) {
-        if !image.str(prog.link_name).is_empty() {
-            load.begin("attach prog", prog.name);
-            *fd = bpf::link_create(load.sys, *prog_fd, prog.attach_type)?;
-            load.begin("get link id of prog", prog.name);
+    for ((prog, prog_fd), (fd, id)) in image.progs().each().zip(fds.progs).zip(links) {
+        if !image.str(prog.link_name()).is_empty() {
+            load.begin("attach prog", prog.name());
+            *fd = bpf::link_create(load.sys, *prog_fd, prog.attach_type())?;
+            load.begin("get link id of prog", prog.name());
             *id = bpf::link_id(load.sys, *fd)?;
         }
     }
@@ -210,37 +210,41 @@ fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, Failed> {
 
 /// `BPF_MAP_CREATE`.
 #[inline(never)]
-fn create_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, btf_fd: i32) -> Result<i32, Failed> {
-    load.begin("create map", map.name);
-    let typed = map.btf_value_type_id != 0;
+fn create_map<S: Sys>(
+    load: &mut Load<'_, '_, S>,
+    map: MapAt<'_>,
+    btf_fd: i32,
+) -> Result<i32, Failed> {
+    load.begin("create map", map.name());
+    let typed = map.btf_value_type_id() != 0;
     let attr = MapCreate {
-        map_type: map.map_type,
-        key_size: map.key_size,
-        value_size: map.value_size,
-        max_entries: map.max_entries,
-        map_flags: map.map_flags,
+        map_type: map.map_type(),
+        key_size: map.key_size(),
+        value_size: map.value_size(),
+        max_entries: map.max_entries(),
+        map_flags: map.map_flags(),
         btf_fd: if typed { btf_fd as u32 } else { 0 },
-        btf_key_type_id: map.btf_key_type_id,
-        btf_value_type_id: map.btf_value_type_id,
+        btf_key_type_id: map.btf_key_type_id(),
+        btf_value_type_id: map.btf_value_type_id(),
         ..MapCreate::default()
     };
-    Ok(bpf::map_create(load.sys, load.image.str(map.name), attr)?)
+    Ok(bpf::map_create(load.sys, load.image.str(map.name()), attr)?)
 }
 
 /// Initial contents, and then no more.
 #[inline(never)]
-fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, fd: i32) -> Result<(), Failed> {
+fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: MapAt<'_>, fd: i32) -> Result<(), Failed> {
     let data = load.image.data(map);
     if !data.is_empty() {
-        load.begin("fill map", map.name);
+        load.begin("fill map", map.name());
         // The kernel reads as many bytes as the map's value has.
-        if data.len() != map.value_size as usize || map.key_size != 4 {
+        if data.len() != map.value_size() as usize || map.key_size() != 4 {
             return Err(Errno(libc::EINVAL).into());
         }
         bpf::map_update_elem(load.sys, fd, &[0; 4], data)?;
     }
-    if map.flags & map_flags::FREEZE != 0 {
-        load.begin("freeze map", map.name);
+    if map.flags() & map_flags::FREEZE != 0 {
+        load.begin("freeze map", map.name());
         bpf::map_freeze(load.sys, fd)?;
     }
     Ok(())

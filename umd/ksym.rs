@@ -24,10 +24,10 @@ pub fn resolve<'a, const KINDS: u32, S>(
     load.begin(STEP, Str::default());
     let ids = load.arena.alloc(externs.len()).ok_or(Failed::NO_MEMORY)?;
     let kernel = core.pair.kernel;
-    for (id, ksym) in ids.iter_mut().zip(externs.iter()) {
-        let mut optional = ksym.flags & extern_flags::WEAK != 0;
-        load.begin(STEP, ksym.name);
-        let found = core.targets.first(ksym.target);
+    for (ksym, id) in externs.each().zip(ids.iter_mut()) {
+        let mut optional = ksym.flags() & extern_flags::WEAK != 0;
+        load.begin(STEP, ksym.name());
+        let found = core.targets.first(ksym.target());
         let mut type_id = 0;
         if found != 0 {
             let t = kernel.type_by_id(found);
@@ -40,7 +40,7 @@ pub fn resolve<'a, const KINDS: u32, S>(
             }
             let same = core
                 .pair
-                .related(Relation::TypesCompat, ksym.type_id, type_id);
+                .related(Relation::TypesCompat, ksym.type_id(), type_id);
             core.check(load.error)?;
             if same {
                 *id = found;
@@ -53,7 +53,7 @@ pub fn resolve<'a, const KINDS: u32, S>(
             if found == 0 {
                 load.error.put(b"not in kernel BTF");
             } else {
-                load.error.put(b"type [").put_dec(ksym.type_id);
+                load.error.put(b"type [").put_dec(ksym.type_id());
                 load.error.put(b"] is not the kernel's [");
                 load.error.put_dec(type_id).put(b"]");
             }

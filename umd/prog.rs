@@ -2,7 +2,7 @@
 //! One program: its instructions relocated for this kernel, its load, and what
 //! the verifier has against it.
 
-use preload_image::{CoreRelo, Prog, Relo, core_kind, relo_kind};
+use preload_image::{CoreReloAt, ProgAt, ReloAt, core_kind, relo_kind};
 
 use crate::btf::kind;
 use crate::core_relo::Core;
@@ -37,31 +37,31 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
     pub fn relocate<'a, S>(
         &self,
         load: &mut Load<'a, '_, S>,
-        prog: &Prog,
+        prog: ProgAt<'_>,
     ) -> Result<&'a mut [u64], Failed> {
-        load.begin("relocate prog", prog.name);
+        load.begin("relocate prog", prog.name());
         let (words, _) = load.image.insns(prog).as_chunks();
         let insns = load.arena.alloc::<u64>(words.len());
         let insns = insns.ok_or(Failed::NO_MEMORY)?;
         for (insn, word) in insns.iter_mut().zip(words) {
             *insn = u64::from_le_bytes(*word);
         }
-        for relo in load.image.core_relos(prog).iter() {
-            let patched = match self.core.resolve(&relo) {
-                Ok(Some(patch)) => insn::patch_core(insns, relo.insn, &patch),
-                Ok(None) => insn::poison(insns, relo.insn),
+        for relo in load.image.core_relos(prog).each() {
+            let patched = match self.core.resolve(relo) {
+                Ok(Some(patch)) => insn::patch_core(insns, relo.insn(), &patch),
+                Ok(None) => insn::poison(insns, relo.insn()),
                 Err(why) => Err(why),
             };
             self.core.check(load.error)?;
             if let Err(why) = patched {
-                self.describe(&relo, load.error);
+                self.describe(relo, load.error);
                 load.error.put(b": ").put(why.text());
                 return Err(Failed::TOLD);
             }
         }
-        for relo in load.image.relos(prog).iter() {
-            if let Err(why) = self.patch(insns, &relo) {
-                load.error.put(b"insn ").put_dec(relo.insn);
+        for relo in load.image.relos(prog).each() {
+            if let Err(why) = self.patch(insns, relo) {
+                load.error.put(b"insn ").put_dec(relo.insn());
                 load.error.put(b": ").put(why.text());
                 return Err(Failed::TOLD);
             }
@@ -70,28 +70,28 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
     }
 
     /// Makes a relocation of a map or a ksym.
-    fn patch(&self, insns: &mut [u64], relo: &Relo) -> Result<(), PatchError> {
-        let index = relo.index as usize;
+    fn patch(&self, insns: &mut [u64], relo: ReloAt<'_>) -> Result<(), PatchError> {
+        let index = relo.index() as usize;
         let id = self.ksyms.get(index).copied().unwrap_or(0);
-        match relo.kind {
+        match relo.kind() {
             relo_kind::MAP => {
                 let fd = self.map_fds.get(index).copied().unwrap_or(-1);
-                insn::set_map_fd(insns, relo.insn, fd)
+                insn::set_map_fd(insns, relo.insn(), fd)
             }
-            relo_kind::EXTERN_LD64 => insn::set_btf_id(insns, relo.insn, id),
-            _ => insn::set_kfunc(insns, relo.insn, id, relo.index),
+            relo_kind::EXTERN_LD64 => insn::set_btf_id(insns, relo.insn(), id),
+            _ => insn::set_kfunc(insns, relo.insn(), id, relo.index()),
         }
     }
 
     /// A CO-RE relocation in libbpf's words: `<byte_off> [8] struct bpf_link.type (0:1 @ offset 4)`.
     #[inline(never)]
-    fn describe(&self, relo: &CoreRelo, text: &mut Error) {
+    fn describe(&self, relo: CoreReloAt<'_>, text: &mut Error) {
         let (image, local) = (self.core.image, self.core.pair.local);
         text.put(b"<")
-            .put(nth_word(KINDS_OF_RELOS, relo.kind))
+            .put(nth_word(KINDS_OF_RELOS, relo.kind()))
             .put(b"> [");
-        text.put_dec(relo.type_id).put(b"] ");
-        let root = local.type_by_id(relo.type_id);
+        text.put_dec(relo.type_id()).put(b"] ");
+        let root = local.type_by_id(relo.type_id());
         text.put(match root.kind() {
             kind::STRUCT => b"struct ".as_slice(),
             kind::UNION => b"union ",
@@ -101,24 +101,24 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         });
         text.put(local.name(root));
         let enumerator = matches!(
-            relo.kind,
+            relo.kind(),
             core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE
         );
-        for (step, accessor) in image.accessors(relo).iter().enumerate() {
-            let name = image.str(accessor.name);
+        for (step, accessor) in image.accessors(relo).each().enumerate() {
+            let name = image.str(accessor.name());
             if enumerator {
                 text.put(b"::").put(name);
             } else if !name.is_empty() {
                 text.put(b".").put(name);
-            } else if step > 0 || accessor.index > 0 {
-                text.put(b"[").put_dec(accessor.index).put(b"]");
+            } else if step > 0 || accessor.index() > 0 {
+                text.put(b"[").put_dec(accessor.index()).put(b"]");
             }
         }
-        if relo.kind <= core_kind::FIELD_RSHIFT_U64 {
-            text.put(b" (").put(image.str(relo.access_str));
-            text.put(b" @ offset ").put_dec(relo.local_bit_offset / 8);
-            if !relo.local_bit_offset.is_multiple_of(8) {
-                text.put(b".").put_dec(relo.local_bit_offset % 8);
+        if relo.kind() <= core_kind::FIELD_RSHIFT_U64 {
+            text.put(b" (").put(image.str(relo.access_str()));
+            text.put(b" @ offset ").put_dec(relo.local_bit_offset() / 8);
+            if !relo.local_bit_offset().is_multiple_of(8) {
+                text.put(b".").put_dec(relo.local_bit_offset() % 8);
             }
             text.put(b")");
         }
@@ -133,23 +133,23 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
     pub fn load<S: Sys>(
         &self,
         load: &mut Load<'_, '_, S>,
-        prog: &Prog,
+        prog: ProgAt<'_>,
         insns: &[u64],
         btf_fd: i32,
     ) -> Result<i32, Failed> {
-        load.begin("load prog", prog.name);
+        load.begin("load prog", prog.name());
         let image = load.image;
         let mut attr = ProgLoad {
-            prog_type: prog.prog_type,
-            prog_flags: prog.prog_flags,
-            expected_attach_type: prog.attach_type,
+            prog_type: prog.prog_type(),
+            prog_flags: prog.prog_flags(),
+            expected_attach_type: prog.attach_type(),
             prog_btf_fd: btf_fd as u32,
             ..ProgLoad::default()
         };
-        if let Some(target) = prog.attach_target.checked_sub(1) {
+        if let Some(target) = prog.attach_target().checked_sub(1) {
             let Some(id) = self.core.targets.candidates(target).next() else {
-                let target = image.targets().get(target).unwrap_or_default();
-                load.error.put(image.str(target.name));
+                let target = image.targets().at(target).unwrap_or_default();
+                load.error.put(image.str(target.name()));
                 load.error.put(b" is not in kernel BTF");
                 return Err(Failed::TOLD);
             };
@@ -160,7 +160,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             func_info: image.func_info(prog),
             line_info: image.line_info(prog),
             license: image.c_str(image.object().license),
-            name: image.str(prog.name),
+            name: image.str(prog.name()),
         };
         let first = match bpf::prog_load(load.sys, attr, &bytes, &mut []) {
             Err(errno) => errno,
@@ -184,7 +184,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
     }
 
     /// Says why the verifier refused a program, and how many lines of its log that leaves out.
-    fn verdict(&self, prog: &Prog, log: &[u8], text: &mut Error) {
+    fn verdict(&self, prog: ProgAt<'_>, log: &[u8], text: &mut Error) {
         const OMITTED: &[u8] = b" lines omitted)";
         let verdict = verifier_log::read(log);
         let image = self.core.image;
@@ -196,12 +196,12 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         if unknown == POISON_CORE {
             let relo = image
                 .core_relos(prog)
-                .iter()
-                .find(|r| r.insn == verdict.insn);
-            self.describe(&relo.unwrap_or_default(), text);
+                .each()
+                .find(|r| r.insn() == verdict.insn);
+            self.describe(relo.unwrap_or_default(), text);
         } else if let Some(ksym) = unknown.checked_sub(POISON_KFUNC) {
-            let ksym = image.externs().get(ksym).unwrap_or_default();
-            text.put(b"kfunc ").put(image.str(ksym.name));
+            let ksym = image.externs().at(ksym).unwrap_or_default();
+            text.put(b"kfunc ").put(image.str(ksym.name()));
         } else {
             // The room that " (4294967295 lines omitted)" may take.
             text.put_before(verdict.line, OMITTED.len() + 12);

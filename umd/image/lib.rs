@@ -27,8 +27,9 @@ pub use pack::pack;
 pub use pack::{packed_len, unpack};
 pub use read::{Image, ImageError, Records};
 pub use record::{
-    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str, Target,
-    core_flags, core_kind, extern_flags, map_flags, relo_kind, target_kind,
+    Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, ExternAt, Map, MapAt, Object, ObjectAt,
+    Prog, ProgAt, Record, Refers, Relo, ReloAt, Span, Str, Target, TargetAt, core_flags, core_kind,
+    extern_flags, map_flags, relo_kind, target_kind,
 };
 #[cfg(feature = "writer")]
 pub use write::Writer;

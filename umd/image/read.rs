@@ -8,8 +8,8 @@
 use core::marker::PhantomData;
 
 use crate::record::{
-    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str, Target,
-    relo_kind,
+    Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, Map, MapAt, Object, Prog, ProgAt, Record,
+    Refers, Relo, Span, Str, Target, relo_kind,
 };
 use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
 
@@ -67,6 +67,23 @@ impl<'a, R: Record> Records<'a, R> {
     #[must_use]
     pub fn span(&self, span: Span) -> Records<'a, R> {
         Records::new(elements(self.bytes, span, R::BYTES).unwrap_or_default())
+    }
+
+    /// The records in order, where they stand.
+    pub fn each(&self) -> impl Iterator<Item = R::At<'a>> + use<'a, R> {
+        let mut bytes = self.bytes;
+        core::iter::from_fn(move || {
+            let (record, rest) = R::split_first(bytes)?;
+            bytes = rest;
+            Some(record)
+        })
+    }
+
+    /// The record at `index`, where it stands, if there is one.
+    #[must_use]
+    pub fn at(&self, index: u32) -> Option<R::At<'a>> {
+        let start = (index as usize).checked_mul(R::BYTES)?;
+        R::split_first(self.bytes.get(start..)?).map(|(record, _)| record)
     }
 
     /// The records in order.
@@ -348,38 +365,38 @@ impl<'a> Image<'a> {
 
     /// Initial contents of a map; empty if it has none.
     #[must_use]
-    pub fn data(&self, map: &Map) -> &'a [u8] {
-        self.elements(Section::Data, map.data)
+    pub fn data(&self, map: MapAt<'_>) -> &'a [u8] {
+        self.elements(Section::Data, map.data())
     }
 
     /// Instructions of a program, 8 bytes each.
     #[must_use]
-    pub fn insns(&self, prog: &Prog) -> &'a [u8] {
-        self.elements(Section::Insns, prog.insns)
+    pub fn insns(&self, prog: ProgAt<'_>) -> &'a [u8] {
+        self.elements(Section::Insns, prog.insns())
     }
 
     /// func_info of a program, 8 bytes each.
     #[must_use]
-    pub fn func_info(&self, prog: &Prog) -> &'a [u8] {
-        self.elements(Section::FuncInfo, prog.func_info)
+    pub fn func_info(&self, prog: ProgAt<'_>) -> &'a [u8] {
+        self.elements(Section::FuncInfo, prog.func_info())
     }
 
     /// line_info of a program, 16 bytes each.
     #[must_use]
-    pub fn line_info(&self, prog: &Prog) -> &'a [u8] {
-        self.elements(Section::LineInfo, prog.line_info)
+    pub fn line_info(&self, prog: ProgAt<'_>) -> &'a [u8] {
+        self.elements(Section::LineInfo, prog.line_info())
     }
 
     /// Relocations of a program.
     #[must_use]
-    pub fn relos(&self, prog: &Prog) -> Records<'a, Relo> {
-        Records::new(self.section(Section::Relos)).span(prog.relos)
+    pub fn relos(&self, prog: ProgAt<'_>) -> Records<'a, Relo> {
+        Records::new(self.section(Section::Relos)).span(prog.relos())
     }
 
     /// CO-RE relocations of a program.
     #[must_use]
-    pub fn core_relos(&self, prog: &Prog) -> Records<'a, CoreRelo> {
-        Records::new(self.section(Section::CoreRelos)).span(prog.core_relos)
+    pub fn core_relos(&self, prog: ProgAt<'_>) -> Records<'a, CoreRelo> {
+        Records::new(self.section(Section::CoreRelos)).span(prog.core_relos())
     }
 
     /// The kinds of all CO-RE relocations, a bit for each.
@@ -393,13 +410,13 @@ impl<'a> Image<'a> {
 
     /// Step `index` of the access spec of a CO-RE relocation.
     #[must_use]
-    pub fn accessor(&self, relo: &CoreRelo, index: u32) -> Option<Accessor> {
-        self.accessors(relo).get(index)
+    pub fn accessor(&self, relo: CoreReloAt<'_>, index: u32) -> Option<AccessorAt<'a>> {
+        self.accessors(relo).at(index)
     }
 
     /// The access spec of a CO-RE relocation.
     #[must_use]
-    pub fn accessors(&self, relo: &CoreRelo) -> Records<'a, Accessor> {
-        Records::new(self.section(Section::Accessors)).span(relo.accessors)
+    pub fn accessors(&self, relo: CoreReloAt<'_>) -> Records<'a, Accessor> {
+        Records::new(self.section(Section::Accessors)).span(relo.accessors())
     }
 }

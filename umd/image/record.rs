@@ -14,6 +14,10 @@ pub trait Record: Copy {
     fn read(bytes: &[u8]) -> Self;
     /// Calls `put` with each word in order.
     fn words(&self, put: &mut dyn FnMut(u32));
+    /// A record where it stands in an image: fields are read one by one.
+    type At<'a>: Copy + Default;
+    /// The first record of a table, where it stands, and the rest of the table.
+    fn split_first(table: &[u8]) -> Option<(Self::At<'_>, &[u8])>;
 }
 
 /// Offset of a NUL-terminated string in the string section; 0 is the empty string.
@@ -109,7 +113,7 @@ impl Field for Span {
 
 /// `name: type` or `name: type => Refers`, for what the type does not say.
 macro_rules! record {
-    ($(#[$doc:meta])* $name:ident {
+    ($(#[$doc:meta])* $name:ident, $at:ident {
         $($(#[$fdoc:meta])* $field:ident: $ty:ty $(=> $refers:expr)?,)+
     }) => {
         $(#[$doc])*
@@ -136,7 +140,43 @@ macro_rules! record {
             fn words(&self, put: &mut dyn FnMut(u32)) {
                 $(self.$field.words(put);)+
             }
+            type At<'a> = $at<'a>;
+            #[inline(always)]
+            fn split_first(table: &[u8]) -> Option<($at<'_>, &[u8])> {
+                table.split_first_chunk().map(|(bytes, rest)| ($at(bytes), rest))
+            }
         }
+
+        #[doc = concat!("A [`", stringify!($name), "`] where it stands in an image.")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $at<'a>(&'a [u8; <$name as Record>::BYTES]);
+
+        impl Default for $at<'_> {
+            fn default() -> Self {
+                $at(&[0; <$name as Record>::BYTES])
+            }
+        }
+
+        const _: () = {
+            #[repr(C)]
+            struct Words {
+                $($field: [u32; <$ty as Field>::WORDS],)+
+            }
+
+            impl $at<'_> {
+                /// The record, decoded.
+                #[must_use]
+                pub fn read(self) -> $name {
+                    $name::read(self.0)
+                }
+                $($(#[$fdoc])*
+                #[inline(always)]
+                #[must_use]
+                pub fn $field(self) -> $ty {
+                    <$ty as Field>::read(self.0, core::mem::offset_of!(Words, $field) / 4)
+                })+
+            }
+        };
     };
     (@ $ty:ty, $refers:expr) => { $refers };
     (@ $ty:ty) => { <$ty as Field>::REFERS };
@@ -144,7 +184,7 @@ macro_rules! record {
 
 record! {
     /// The object as a whole; an image has exactly one.
-    Object {
+    Object, ObjectAt {
         /// Name of the object, the stem of its file name.
         name: Str,
         /// Licence that PROG_LOAD passes to the kernel.
@@ -154,7 +194,7 @@ record! {
 
 record! {
     /// A map, as `BPF_MAP_CREATE` takes it.
-    Map {
+    Map, MapAt {
         /// Name; the kernel keeps its first 15 bytes.
         name: Str,
         /// `enum bpf_map_type`.
@@ -186,7 +226,7 @@ pub mod map_flags {
 
 record! {
     /// A program, with its sub-programs linked behind it.
-    Prog {
+    Prog, ProgAt {
         /// Name of the C function; the kernel keeps its first 15 bytes.
         name: Str,
         /// File name under which its link is reported; empty: not attached.
@@ -214,7 +254,7 @@ record! {
 
 record! {
     /// An instruction whose value only the load gives.
-    Relo {
+    Relo, ReloAt {
         /// Index of the instruction in its program.
         insn: u32,
         /// One of [`relo_kind`].
@@ -237,7 +277,7 @@ pub mod relo_kind {
 
 record! {
     /// A CO-RE relocation: an access spec by name, and its local value.
-    CoreRelo {
+    CoreRelo, CoreReloAt {
         /// Index of the instruction in its program.
         insn: u32,
         /// One of [`core_kind`].
@@ -296,7 +336,7 @@ pub mod core_flags {
 
 record! {
     /// One step of an access spec.
-    Accessor {
+    Accessor, AccessorAt {
         /// Member or enumerator name; empty: `index` is an array index.
         name: Str,
         /// Array index; for a member its index in the local type.
@@ -308,7 +348,7 @@ record! {
 
 record! {
     /// A name to be looked up in kernel BTF.
-    Target {
+    Target, TargetAt {
         /// The name; for CO-RE without its `___flavor`.
         name: Str,
         /// One of [`target_kind`].
@@ -329,7 +369,7 @@ pub mod target_kind {
 
 record! {
     /// A typed ksym: kernel variable or kfunc.
-    Extern {
+    Extern, ExternAt {
         /// Its name as the program knows it.
         name: Str,
         /// Index of the [`Target`].
