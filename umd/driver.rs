@@ -57,7 +57,9 @@ fn serve<'a, const KINDS: u32, S: Sys>(
     let mut arena = Arena::new(memory);
     let image = open(image, &mut arena, error)?;
     let loaded = exec::load_only::<KINDS, S>(sys, &image, &mut arena, error)?;
-    loaded.links(|link| report(sys, &link, error))?;
+    for link in loaded.links() {
+        report(sys, &link, error)?;
+    }
     expect(sys, "read end word", END, error)?;
     core::mem::forget(loaded);
     Ok(())

@@ -2,7 +2,7 @@
 //! From image to attached programs. [`load`] is the load sequence, top to
 //! bottom: kernel BTF, names, BTF, maps, relocation, programs, links, ids.
 
-use preload_image::{Image, MapAt, Str, core_kind, map_flags};
+use preload_image::{Image, MapAt, ProgAt, Str, core_kind, map_flags};
 
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
@@ -32,73 +32,61 @@ pub struct Link<'a> {
 /// what is attached then goes, unless somebody else holds its link.
 pub struct Loaded<'a, S: Sys> {
     sys: &'a S,
-    /// Fds: one BTF, then maps, programs and links in the image's order; -1: none.
-    fds: &'a mut [i32],
-    /// Id of each program's link; 0: none.
-    link_ids: &'a mut [u32],
-    image: &'a Image<'a>,
+    image: Image<'a>,
+    /// Fds are -1 as long as there are none.
+    btf_fd: i32,
+    map_fds: &'a mut [i32],
+    /// In the image's order; see [`PROG`].
+    progs: &'a mut [[i32; 3]],
     kernel_btf: Option<KernelBtf<S>>,
 }
 
-/// What a load fills in, in the image's order.
-struct Fds<'f> {
-    btf: &'f mut i32,
-    maps: &'f mut [i32],
-    progs: &'f mut [i32],
-    links: &'f mut [i32],
-    link_ids: &'f mut [u32],
-}
+/// Places in [`Loaded::progs`]: the program's fd, its link's, and the link's id.
+const PROG: usize = 0;
+const LINK: usize = 1;
+const LINK_ID: usize = 2;
 
 impl<'a, S: Sys> Loaded<'a, S> {
-    fn new(sys: &'a S, image: &'a Image<'a>, arena: &mut Arena<'a>) -> Option<Self> {
-        let (maps, progs) = (image.maps().len(), image.progs().len());
-        let fds = arena.alloc(1 + maps + 2 * progs)?;
-        fds.fill(-1);
+    fn new(sys: &'a S, image: Image<'a>, arena: &mut Arena<'a>) -> Option<Self> {
+        let map_fds = arena.alloc(image.maps().len())?;
+        map_fds.fill(-1);
+        let progs = arena.alloc(image.progs().len())?;
+        progs.fill([-1; 3]);
         Some(Loaded {
             sys,
-            fds,
-            link_ids: arena.alloc(progs)?,
             image,
+            btf_fd: -1,
+            map_fds,
+            progs,
             kernel_btf: None,
         })
     }
 
-    fn fds(&mut self) -> Option<Fds<'_>> {
-        let (btf, rest) = self.fds.split_first_mut()?;
-        let (maps, rest) = rest.split_at_mut_checked(self.image.maps().len())?;
-        let (progs, links) = rest.split_at_mut_checked(self.image.progs().len())?;
-        Some(Fds {
-            btf,
-            maps,
-            progs,
-            links,
-            link_ids: self.link_ids,
-        })
-    }
-
-    /// Calls `each` with the links, in the image's order of their programs.
-    ///
-    /// # Errors
-    /// What `each` gives.
-    pub fn links<E>(&self, mut each: impl FnMut(Link<'a>) -> Result<(), E>) -> Result<(), E> {
-        let first = self.fds.len() - self.link_ids.len();
-        for (i, id) in self.link_ids.iter().enumerate() {
-            let fd = self.fds.get(first + i).copied().unwrap_or(-1);
-            if let Some(prog) = self.image.progs().at(i as u32).filter(|_| fd >= 0) {
-                let name = self.image.str(prog.link_name());
-                each(Link { name, fd, id: *id })?;
-            }
-        }
-        Ok(())
+    /// The links, in the image's order of their programs.
+    pub fn links(&self) -> impl Iterator<Item = Link<'a>> + use<'_, 'a, S> {
+        let progs = self.image.progs().each().zip(self.progs.iter());
+        progs
+            .filter(|(_, made)| made[LINK] >= 0)
+            .map(|(prog, made)| Link {
+                name: self.image.str(prog.link_name()),
+                fd: made[LINK],
+                id: made[LINK_ID] as u32,
+            })
     }
 }
 
 impl<S: Sys> Drop for Loaded<'_, S> {
     fn drop(&mut self) {
+        let close = |fd: i32| {
+            if fd >= 0 {
+                self.sys.close(fd);
+            }
+        };
         // Links first: a program is detached before it goes.
-        for fd in self.fds.iter().rev().filter(|fd| **fd >= 0) {
-            self.sys.close(*fd);
-        }
+        self.progs.iter().for_each(|made| close(made[LINK]));
+        self.progs.iter().for_each(|made| close(made[PROG]));
+        self.map_fds.iter().for_each(|fd| close(*fd));
+        close(self.btf_fd);
     }
 }
 
@@ -108,7 +96,7 @@ impl<S: Sys> Drop for Loaded<'_, S> {
 /// The first step that failed, told in `error`. Nothing of the load is left then.
 pub fn load<'a, S: Sys>(
     sys: &'a S,
-    image: &'a Image<'a>,
+    image: &Image<'a>,
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
@@ -118,15 +106,15 @@ pub fn load<'a, S: Sys>(
 /// [`load`] of an image that has only these kinds of CO-RE relocations.
 pub(crate) fn load_only<'a, const KINDS: u32, S: Sys>(
     sys: &'a S,
-    image: &'a Image<'a>,
+    image: &Image<'a>,
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
     error.begin("load", b"");
-    let mut loaded = Loaded::new(sys, image, arena).ok_or(Failed::NO_MEMORY)?;
+    let mut loaded = Loaded::new(sys, *image, arena).ok_or(Failed::NO_MEMORY)?;
     let mut load = Load {
         sys,
-        image,
+        image: *image,
         arena,
         error,
     };
@@ -145,7 +133,6 @@ fn run<const KINDS: u32, S: Sys>(
 ) -> Result<(), Failed> {
     let image = load.image;
     let object = image.object().name;
-    let fds = loaded.fds().ok_or(Failed::NO_MEMORY)?;
 
     // What the image needs to know of the running kernel.
     load.begin("read object", object);
@@ -154,11 +141,11 @@ fn run<const KINDS: u32, S: Sys>(
     let (mut kernel, mut targets) = Default::default();
     if !image.targets().is_empty() {
         let found = kernel_btf.insert(KernelBtf::get(load.sys)?);
-        (kernel, targets) = targets::find(image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
+        (kernel, targets) = targets::find(&image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
         load.error.check(&kernel)?;
     }
     let core = Core::<KINDS> {
-        image,
+        image: &image,
         pair: Pair {
             local: &local,
             kernel: &kernel,
@@ -169,9 +156,9 @@ fn run<const KINDS: u32, S: Sys>(
 
     // BTF and maps, which programs refer to.
     load.begin("load BTF of", object);
-    *fds.btf = bpf::btf_load(load.sys, image.btf())?;
-    for (map, fd) in image.maps().each().zip(fds.maps.iter_mut()) {
-        *fd = create_map(load, map, *fds.btf)?;
+    loaded.btf_fd = bpf::btf_load(load.sys, image.btf())?;
+    for (map, fd) in image.maps().each().zip(loaded.map_fds.iter_mut()) {
+        *fd = create_map(load, map, loaded.btf_fd)?;
         fill_map(load, map, *fd)?;
     }
 
@@ -179,22 +166,32 @@ fn run<const KINDS: u32, S: Sys>(
     let relocator = Relocator {
         core: &core,
         ksyms,
-        map_fds: fds.maps,
+        map_fds: loaded.map_fds,
     };
-    for (prog, fd) in image.progs().each().zip(fds.progs.iter_mut()) {
+    for (prog, made) in image.progs().each().zip(loaded.progs.iter_mut()) {
         let insns = relocator.relocate(load, prog)?;
-        *fd = relocator.load(load, prog, insns, *fds.btf)?;
+        made[PROG] = relocator.load(load, prog, insns, loaded.btf_fd)?;
     }
 
     // Links: all or none.
-    let links = fds.links.iter_mut().zip(fds.link_ids);
-    for ((prog, prog_fd), (fd, id)) in image.progs().each().zip(fds.progs).zip(links) {
-        if !image.str(prog.link_name()).is_empty() {
-            load.begin("attach prog", prog.name());
-            *fd = bpf::link_create(load.sys, *prog_fd, prog.attach_type())?;
-            load.begin("get link id of prog", prog.name());
-            *id = bpf::link_id(load.sys, *fd)?;
-        }
+    for (prog, made) in image.progs().each().zip(loaded.progs.iter_mut()) {
+        attach(load, prog, made)?;
+    }
+    Ok(())
+}
+
+/// `BPF_LINK_CREATE`, of a program that is to have a link.
+#[inline(never)]
+fn attach<S: Sys>(
+    load: &mut Load<'_, '_, S>,
+    prog: ProgAt<'_>,
+    made: &mut [i32; 3],
+) -> Result<(), Failed> {
+    if !load.image.str(prog.link_name()).is_empty() {
+        load.begin("attach prog", prog.name());
+        made[LINK] = bpf::link_create(load.sys, made[PROG], prog.attach_type())?;
+        load.begin("get link id of prog", prog.name());
+        made[LINK_ID] = bpf::link_id(load.sys, made[LINK])? as i32;
     }
     Ok(())
 }

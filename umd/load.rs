@@ -12,7 +12,7 @@ pub struct Load<'a, 'm, S> {
     /// The kernel.
     pub sys: &'a S,
     /// The image.
-    pub image: &'a Image<'a>,
+    pub image: Image<'a>,
     /// Memory.
     pub arena: &'m mut Arena<'a>,
     /// Where a step that fails says so.
@@ -21,6 +21,7 @@ pub struct Load<'a, 'm, S> {
 
 impl<S> Load<'_, '_, S> {
     /// Begins a step; what fails from here on is that.
+    #[inline(never)]
     pub fn begin(&mut self, step: &'static str, object: Str) {
         self.error.begin(step, self.image.str(object));
     }

@@ -17,6 +17,8 @@ unsafe impl Pod for u32 {}
 // SAFETY: as above.
 unsafe impl Pod for u64 {}
 // SAFETY: an array has the properties of its element.
+unsafe impl Pod for [i32; 3] {}
+// SAFETY: as above.
 unsafe impl Pod for [u32; 2] {}
 
 /// A struct that is handed to the kernel as its first [`END`](Self::END) bytes.
@@ -38,7 +40,7 @@ pub fn attr_bytes<T: Attr>(attr: &mut T) -> &mut [u8] {
 
 /// The values that fit into `words`, from the first one on.
 pub fn values_of_mut<T: Pod>(words: &mut [u64]) -> &mut [T] {
-    const { assert!(size_of::<T>() <= 8 && align_of::<T>() <= 8) };
+    const { assert!(size_of::<T>() > 0 && align_of::<T>() <= 8) };
     let n = size_of_val(words) / size_of::<T>();
     // SAFETY: T is aligned where a u64 is, n of them lie inside `words`, every
     // byte pattern is a T, and what is written through it is initialised.
