@@ -140,7 +140,7 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
     /// Finds the enumerator, and takes its value.
     fn enumerator(&self, relo: CoreReloAt<'_>, id: u32, patch: &mut CorePatch) -> bool {
         let t = self.kernel().skip_mods_and_typedefs(id);
-        let wanted = self.image.accessor(relo, 0).unwrap_or_default();
+        let wanted = self.image.accessor(relo.accessors(), 0).unwrap_or_default();
         let wanted = self.image.str(wanted.name());
         t.is_enum()
             && (0..t.vlen()).any(|i| {
@@ -155,7 +155,10 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
         let kernel = self.kernel();
         spec.at = kernel.skip_mods_and_typedefs(id);
         for step in 0..relo.accessors().len {
-            let accessor = self.image.accessor(relo, step).unwrap_or_default();
+            let accessor = self
+                .image
+                .accessor(relo.accessors(), step)
+                .unwrap_or_default();
             if !self.image.str(accessor.name()).is_empty() {
                 if !self.member(accessor, spec.at, spec, DEPTH) {
                     return false;

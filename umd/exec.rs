@@ -231,7 +231,7 @@ fn create_map<S: Sys>(
 /// Initial contents, and then no more.
 #[inline(never)]
 fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: MapAt<'_>, fd: i32) -> Result<(), Failed> {
-    let data = load.image.data(map);
+    let data = load.image.data(map.data());
     if !data.is_empty() {
         load.begin("fill map", map.name());
         // The kernel reads as many bytes as the map's value has.

@@ -40,13 +40,13 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         prog: ProgAt<'_>,
     ) -> Result<&'a mut [u64], Failed> {
         load.begin("relocate prog", prog.name());
-        let (words, _) = load.image.insns(prog).as_chunks();
+        let (words, _) = load.image.insns(prog.insns()).as_chunks();
         let insns = load.arena.alloc::<u64>(words.len());
         let insns = insns.ok_or(Failed::NO_MEMORY)?;
         for (insn, word) in insns.iter_mut().zip(words) {
             *insn = u64::from_le_bytes(*word);
         }
-        for relo in load.image.core_relos(prog).each() {
+        for relo in load.image.core_relos(prog.core_relos()).each() {
             let patched = match self.core.resolve(relo) {
                 Ok(Some(patch)) => insn::patch_core(insns, relo.insn(), &patch),
                 Ok(None) => insn::poison(insns, relo.insn()),
@@ -59,7 +59,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
                 return Err(Failed::TOLD);
             }
         }
-        for relo in load.image.relos(prog).each() {
+        for relo in load.image.relos(prog.relos()).each() {
             if let Err(why) = self.patch(insns, relo) {
                 load.error.put(b"insn ").put_dec(relo.insn());
                 load.error.put(b": ").put(why.text());
@@ -104,7 +104,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             relo.kind(),
             core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE
         );
-        for (step, accessor) in image.accessors(relo).each().enumerate() {
+        for (step, accessor) in image.accessors(relo.accessors()).each().enumerate() {
             let name = image.str(accessor.name());
             if enumerator {
                 text.put(b"::").put(name);
@@ -157,8 +157,8 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         }
         let bytes = ProgBytes {
             insns,
-            func_info: image.func_info(prog),
-            line_info: image.line_info(prog),
+            func_info: image.func_info(prog.func_info()),
+            line_info: image.line_info(prog.line_info()),
             license: image.c_str(image.object().license),
             name: image.str(prog.name()),
         };
@@ -195,7 +195,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         let unknown = verdict.unknown.unwrap_or(0);
         if unknown == POISON_CORE {
             let relo = image
-                .core_relos(prog)
+                .core_relos(prog.core_relos())
                 .each()
                 .find(|r| r.insn() == verdict.insn);
             self.describe(relo.unwrap_or_default(), text);

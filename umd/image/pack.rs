@@ -38,14 +38,14 @@ pub fn unpack<'a>(
         what: "packed image",
         offset: START as u32,
     })?;
-    // The header says where the columns are, and is not among them.
+    // The header is that of the image: its sections are where their columns are.
     Image::parse(columns)?;
     places(columns, &mut |row, column| {
         if let (Some(to), Some(from)) = (image.get_mut(row), columns.get(column)) {
             *to = *from;
         }
     });
-    Image::parse(image)
+    Ok(Image { bytes: image })
 }
 
 /// Packs an image with a compressor to LZ4 block format.
@@ -70,20 +70,25 @@ pub fn pack<E>(
 /// its rows and in its columns.
 #[inline(always)]
 fn places(header: &[u8], byte: &mut impl FnMut(usize, usize)) {
-    (0..HEADER_BYTES).for_each(|at| byte(at, at));
-    let mut column = HEADER_BYTES;
-    for (at, size) in (8..).step_by(8).zip(ELEMENT_BYTES) {
-        let len = word(header, at + 4).unwrap_or(0) as usize;
-        let end = column + len;
-        let mut row = column;
-        while column < end {
+    // The header is a section of bytes, too.
+    let (mut start, mut len, mut size) = (0, HEADER_BYTES, 1);
+    let mut sections = (12..).step_by(8).zip(ELEMENT_BYTES);
+    loop {
+        let end = start + len;
+        let mut row = start;
+        for column in start..end {
             byte(row, column);
-            column += 1;
             row += usize::from(size);
             if row >= end {
                 // Back to the first element, and on to its next byte.
                 row -= len - 1;
             }
         }
+        start = end;
+        let Some((at, next)) = sections.next() else {
+            return;
+        };
+        len = word(header, at).unwrap_or(0) as usize;
+        size = next;
     }
 }

@@ -8,8 +8,8 @@
 use core::marker::PhantomData;
 
 use crate::record::{
-    Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, Map, MapAt, Object, Prog, ProgAt, Record,
-    Refers, Relo, Span, Str, Target, relo_kind,
+    Accessor, AccessorAt, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str,
+    Target, relo_kind,
 };
 use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
 
@@ -25,7 +25,7 @@ pub struct ImageError {
 /// An image that borrows its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
-    bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 /// A table of records.
@@ -365,38 +365,38 @@ impl<'a> Image<'a> {
 
     /// Initial contents of a map; empty if it has none.
     #[must_use]
-    pub fn data(&self, map: MapAt<'_>) -> &'a [u8] {
-        self.elements(Section::Data, map.data())
+    pub fn data(&self, span: Span) -> &'a [u8] {
+        self.elements(Section::Data, span)
     }
 
     /// Instructions of a program, 8 bytes each.
     #[must_use]
-    pub fn insns(&self, prog: ProgAt<'_>) -> &'a [u8] {
-        self.elements(Section::Insns, prog.insns())
+    pub fn insns(&self, span: Span) -> &'a [u8] {
+        self.elements(Section::Insns, span)
     }
 
     /// func_info of a program, 8 bytes each.
     #[must_use]
-    pub fn func_info(&self, prog: ProgAt<'_>) -> &'a [u8] {
-        self.elements(Section::FuncInfo, prog.func_info())
+    pub fn func_info(&self, span: Span) -> &'a [u8] {
+        self.elements(Section::FuncInfo, span)
     }
 
     /// line_info of a program, 16 bytes each.
     #[must_use]
-    pub fn line_info(&self, prog: ProgAt<'_>) -> &'a [u8] {
-        self.elements(Section::LineInfo, prog.line_info())
+    pub fn line_info(&self, span: Span) -> &'a [u8] {
+        self.elements(Section::LineInfo, span)
     }
 
     /// Relocations of a program.
     #[must_use]
-    pub fn relos(&self, prog: ProgAt<'_>) -> Records<'a, Relo> {
-        Records::new(self.section(Section::Relos)).span(prog.relos())
+    pub fn relos(&self, span: Span) -> Records<'a, Relo> {
+        Records::new(self.section(Section::Relos)).span(span)
     }
 
     /// CO-RE relocations of a program.
     #[must_use]
-    pub fn core_relos(&self, prog: ProgAt<'_>) -> Records<'a, CoreRelo> {
-        Records::new(self.section(Section::CoreRelos)).span(prog.core_relos())
+    pub fn core_relos(&self, span: Span) -> Records<'a, CoreRelo> {
+        Records::new(self.section(Section::CoreRelos)).span(span)
     }
 
     /// The kinds of all CO-RE relocations, a bit for each.
@@ -410,13 +410,13 @@ impl<'a> Image<'a> {
 
     /// Step `index` of the access spec of a CO-RE relocation.
     #[must_use]
-    pub fn accessor(&self, relo: CoreReloAt<'_>, index: u32) -> Option<AccessorAt<'a>> {
-        self.accessors(relo).at(index)
+    pub fn accessor(&self, spec: Span, index: u32) -> Option<AccessorAt<'a>> {
+        self.accessors(spec).at(index)
     }
 
     /// The access spec of a CO-RE relocation.
     #[must_use]
-    pub fn accessors(&self, relo: CoreReloAt<'_>) -> Records<'a, Accessor> {
-        Records::new(self.section(Section::Accessors)).span(relo.accessors())
+    pub fn accessors(&self, spec: Span) -> Records<'a, Accessor> {
+        Records::new(self.section(Section::Accessors)).span(spec)
     }
 }

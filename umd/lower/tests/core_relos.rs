@@ -66,7 +66,7 @@ SEC("iter/bpf_map") int others(outer_t *o)
 "#;
 
 fn spec(image: &Image<'_>, relo: &CoreRelo) -> Vec<(String, u32)> {
-    let accessors = image.accessors(relo);
+    let accessors = image.accessors(relo.accessors);
     let name = |a| String::from_utf8_lossy(image.str(a)).into_owned();
     accessors.iter().map(|a| (name(a.name), a.index)).collect()
 }
@@ -83,7 +83,7 @@ fn field_offset_is_the_compilers() {
     let image = lower("core", SOURCE);
     let image = parse(&image);
     let expected: Vec<u64> = image
-        .data(&map(&image, ".rodata.expecte"))
+        .data(map(&image, ".rodata.expecte").data)
         .as_chunks::<8>()
         .0
         .iter()
@@ -215,7 +215,7 @@ SEC("iter/bpf_map") int read(struct bits *p)
 }"#,
     );
     let image = parse(&image);
-    let sample = image.data(&map(&image, ".rodata.sample"));
+    let sample = image.data(map(&image, ".rodata.sample").data);
     let relos = core_relos(&image, &prog(&image, "read"));
     let values: Vec<i64> = relos
         .as_chunks::<5>()

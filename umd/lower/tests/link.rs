@@ -115,7 +115,7 @@ fn line_info_moves_with_its_function() {
     let source: Vec<&str> = source.lines().collect();
     for name in ["first", "second", "third"] {
         let prog = prog(&image, name);
-        let lines = words(image.line_info(&prog));
+        let lines = words(image.line_info(prog.line_info));
         let lines = lines.as_chunks::<4>().0;
         let ascending = |w: &[[u32; 4]]| matches!(w, [[a, ..], [b, ..]] if a < b);
         assert!(lines.windows(2).all(ascending));

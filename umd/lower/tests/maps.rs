@@ -94,7 +94,7 @@ fn variable_is_read_from_where_its_value_lies() {
             (0x18, 2, 0, 0)
         );
         let map = image.maps().get(relo.index).expect("map");
-        let data = image.data(&map);
+        let data = image.data(map.data);
         if data.is_empty() {
             assert!((second.imm as u32) < map.value_size);
             values.push(0);

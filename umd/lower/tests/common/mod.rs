@@ -120,7 +120,7 @@ pub(crate) fn insns(image: &Image<'_>, prog: &Prog) -> Vec<Insn> {
             imm: i32::from_le_bytes([i0, i1, i2, i3]),
         }
     };
-    let (insns, rest) = image.insns(prog).as_chunks::<8>();
+    let (insns, rest) = image.insns(prog.insns).as_chunks::<8>();
     assert!(rest.is_empty());
     insns.iter().map(decode).collect()
 }
@@ -130,11 +130,11 @@ pub(crate) fn at<T: Copy>(list: &[T], index: usize) -> T {
 }
 
 pub(crate) fn relos(image: &Image<'_>, prog: &Prog) -> Vec<Relo> {
-    image.relos(prog).iter().collect()
+    image.relos(prog.relos).iter().collect()
 }
 
 pub(crate) fn core_relos(image: &Image<'_>, prog: &Prog) -> Vec<CoreRelo> {
-    image.core_relos(prog).iter().collect()
+    image.core_relos(prog.core_relos).iter().collect()
 }
 
 pub(crate) fn words(bytes: &[u8]) -> Vec<u32> {
@@ -202,7 +202,7 @@ pub(crate) fn text(image: &Image<'_>, offset: u32) -> String {
 /// First instruction and name of every function of a program, from func_info.
 pub(crate) fn functions(image: &Image<'_>, prog: &Prog) -> Vec<(usize, String)> {
     let types = types(image);
-    words(image.func_info(prog))
+    words(image.func_info(prog.func_info))
         .as_chunks::<2>()
         .0
         .iter()
