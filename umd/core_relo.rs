@@ -79,43 +79,38 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
         error.check(self.pair.local)
     }
 
-    /// What to patch an instruction with; none if the kernel has no such thing,
+    /// What to patch an instruction with; false if the kernel has no such thing,
     /// and the instruction must not be reached.
     ///
     /// # Errors
     /// If candidates differ, or the field has no such value. What is wrong with
     /// BTF is left to [`Core::check`].
     #[inline(never)]
-    pub fn resolve(&self, relo: CoreReloAt<'_>) -> Result<Option<CorePatch>, PatchError> {
-        let mut patch = CorePatch {
-            expected: (relo.flags() & core_flags::VALIDATE != 0).then_some(relo.local_value()),
-            ..CorePatch::default()
-        };
+    pub fn resolve(&self, relo: CoreReloAt<'_>, patch: &mut CorePatch) -> Result<bool, PatchError> {
         if !has(KINDS, relo.kind()) {
             return Err(PatchError::Kind);
         }
         if Self::is(relo, 1 << core_kind::TYPE_ID_LOCAL) {
             patch.value = u64::from(relo.type_id());
-            return Ok(Some(patch));
+            return Ok(true);
         }
         let mut found: Option<(u64, u64)> = None;
         for id in self.targets.candidates(relo.target().wrapping_sub(1)) {
-            let (mut spec, mut this) = (Spec::default(), patch);
-            if !self.follow(relo, id, &mut spec, &mut this) {
+            let mut spec = Spec::default();
+            if !self.follow(relo, id, &mut spec, patch) {
                 continue;
             }
-            if !self.value(relo, id, &spec, &mut this) {
+            if !self.value(relo, id, &spec, patch) {
                 return Err(PatchError::Form);
             }
-            let value = (spec.bit_offset, this.value);
+            let value = (spec.bit_offset, patch.value);
             if *found.get_or_insert(value) != value {
                 return Err(PatchError::Ambiguous);
             }
-            patch = this;
         }
         // Where nothing matches, questions are answered with no.
-        let question = Self::is(relo, QUESTIONS);
-        Ok((found.is_some() || question).then_some(patch))
+        patch.value = found.map_or(0, |(_, value)| value);
+        Ok(found.is_some() || Self::is(relo, QUESTIONS))
     }
 
     /// Follows the spec through candidate `id`; false if it does not match.

@@ -214,7 +214,7 @@ fn create_map<S: Sys>(
 ) -> Result<i32, Failed> {
     load.begin("create map", map.name());
     let typed = map.btf_value_type_id() != 0;
-    let attr = MapCreate {
+    let mut attr = MapCreate {
         map_type: map.map_type(),
         key_size: map.key_size(),
         value_size: map.value_size(),
@@ -225,7 +225,11 @@ fn create_map<S: Sys>(
         btf_value_type_id: map.btf_value_type_id(),
         ..MapCreate::default()
     };
-    Ok(bpf::map_create(load.sys, load.image.str(map.name()), attr)?)
+    Ok(bpf::map_create(
+        load.sys,
+        load.image.str(map.name()),
+        &mut attr,
+    )?)
 }
 
 /// Initial contents, and then no more.

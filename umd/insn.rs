@@ -187,8 +187,6 @@ pub fn poison(insns: &mut [u64], index: u32) -> Result<(), PatchError> {
 /// What a CO-RE relocation does to its instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CorePatch {
-    /// The value that the instruction must hold, if that is known for sure.
-    pub expected: Option<u64>,
     /// The value that it gets.
     pub value: u64,
     /// Bytes that a load or store of the field moves, local and target; 0: not known.
@@ -203,10 +201,15 @@ pub struct CorePatch {
 /// # Errors
 /// If the instruction is not of a kind to be patched, holds another value than
 /// expected, or cannot hold the new one.
-pub fn patch_core(insns: &mut [u64], index: u32, patch: &CorePatch) -> Result<(), PatchError> {
+pub fn patch_core(
+    insns: &mut [u64],
+    index: u32,
+    expected: Option<u64>,
+    patch: &CorePatch,
+) -> Result<(), PatchError> {
     let (first, second) = at(insns, index).ok_or(PatchError::Form)?;
     let mut insn = Insn::get(*first);
-    let check = |holds: u64| match patch.expected {
+    let check = |holds: u64| match expected {
         Some(expected) if expected != holds => Err(PatchError::Value),
         _ => Ok(()),
     };

@@ -2,12 +2,12 @@
 //! One program: its instructions relocated for this kernel, its load, and what
 //! the verifier has against it.
 
-use preload_image::{CoreReloAt, ProgAt, ReloAt, core_kind, relo_kind};
+use preload_image::{CoreReloAt, ProgAt, ReloAt, core_flags, core_kind, relo_kind};
 
 use crate::btf::kind;
 use crate::core_relo::Core;
 use crate::error::{Error, Failed, nth_word};
-use crate::insn::{self, POISON_CORE, POISON_KFUNC, PatchError};
+use crate::insn::{self, CorePatch, POISON_CORE, POISON_KFUNC, PatchError};
 use crate::load::Load;
 use crate::sys::attr::ProgLoad;
 use crate::sys::bpf::{self, ProgBytes};
@@ -47,9 +47,10 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             *insn = u64::from_le_bytes(*word);
         }
         for relo in load.image.core_relos(prog.core_relos()).each() {
-            let patched = match self.core.resolve(relo) {
-                Ok(Some(patch)) => insn::patch_core(insns, relo.insn(), &patch),
-                Ok(None) => insn::poison(insns, relo.insn()),
+            let mut patch = CorePatch::default();
+            let patched = match self.core.resolve(relo, &mut patch) {
+                Ok(true) => insn::patch_core(insns, relo.insn(), expected(relo), &patch),
+                Ok(false) => insn::poison(insns, relo.insn()),
                 Err(why) => Err(why),
             };
             self.core.check(load.error)?;
@@ -147,13 +148,13 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             ..ProgLoad::default()
         };
         if let Some(target) = prog.attach_target().checked_sub(1) {
-            let Some(id) = self.core.targets.candidates(target).next() else {
+            attr.attach_btf_id = self.core.targets.first(target);
+            if attr.attach_btf_id == 0 {
                 let target = image.targets().at(target).unwrap_or_default();
                 load.error.put(image.str(target.name()));
                 load.error.put(b" is not in kernel BTF");
                 return Err(Failed::TOLD);
-            };
-            attr.attach_btf_id = id;
+            }
         }
         let bytes = ProgBytes {
             insns,
@@ -162,7 +163,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             license: image.c_str(image.object().license),
             name: image.str(prog.name()),
         };
-        let first = match bpf::prog_load(load.sys, attr, &bytes, &mut []) {
+        let first = match bpf::prog_load(load.sys, &mut attr, &bytes, &mut []) {
             Err(errno) => errno,
             Ok(fd) => return Ok(fd),
         };
@@ -170,7 +171,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         let mut len = LOG_BYTES.min(log.len());
         let errno = loop {
             let buffer = log.get_mut(..len).unwrap_or_default();
-            match bpf::prog_load(load.sys, attr, &bytes, buffer) {
+            match bpf::prog_load(load.sys, &mut attr, &bytes, buffer) {
                 Ok(fd) => return Ok(fd),
                 Err(Errno(libc::ENOSPC)) if len < log.len() => len = log.len().min(4 * len),
                 // The log did not fit, which is not why the program was refused.
@@ -213,6 +214,11 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             text.put(b" (").put_dec(verdict.omitted).put(OMITTED);
         }
     }
+}
+
+/// The value that the instruction must hold, if that is known for sure.
+fn expected(relo: CoreReloAt<'_>) -> Option<u64> {
+    (relo.flags() & core_flags::VALIDATE != 0).then(|| relo.local_value())
 }
 
 /// Names of the relocation kinds from 0 on, as libbpf prints them.

@@ -317,7 +317,7 @@ impl<'a> Image<'a> {
     #[must_use]
     pub fn c_str(&self, string: Str) -> &'a [u8] {
         let tail = self.section(Section::Strings).get(string.0 as usize..);
-        tail.and_then(|t| t.split_inclusive(|b| *b == 0).next())
+        tail.and_then(|t| t.get(..self.str(string).len() + 1))
             .unwrap_or_default()
     }
 

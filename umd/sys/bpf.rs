@@ -75,9 +75,9 @@ pub fn btf_load<S: Sys>(sys: &S, btf: &[u8]) -> Result<i32, Errno> {
 ///
 /// # Errors
 /// As the kernel reports it.
-pub fn map_create<S: Sys>(sys: &S, name: &[u8], mut attr: MapCreate) -> Result<i32, Errno> {
+pub fn map_create<S: Sys>(sys: &S, name: &[u8], attr: &mut MapCreate) -> Result<i32, Errno> {
     attr.map_name = obj_name(name);
-    bpf(sys, cmd::MAP_CREATE, attr_bytes(&mut attr))
+    bpf(sys, cmd::MAP_CREATE, attr_bytes(attr))
 }
 
 /// `BPF_MAP_UPDATE_ELEM` with `BPF_ANY`. Key and value are as long as the map has them.
@@ -124,7 +124,7 @@ pub struct ProgBytes<'a> {
 /// As the kernel reports it; `ENOSPC` if the log did not fit.
 pub fn prog_load<S: Sys>(
     sys: &S,
-    mut attr: ProgLoad,
+    attr: &mut ProgLoad,
     prog: &ProgBytes<'_>,
     log: &mut [u8],
 ) -> Result<i32, Errno> {
@@ -141,7 +141,7 @@ pub fn prog_load<S: Sys>(
     attr.line_info_rec_size = preload_image::LINE_INFO_BYTES as u32;
     attr.line_info = addr(prog.line_info);
     attr.line_info_cnt = (prog.line_info.len() / preload_image::LINE_INFO_BYTES) as u32;
-    bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut attr))
+    bpf(sys, cmd::PROG_LOAD, attr_bytes(attr))
 }
 
 /// `BPF_LINK_CREATE` of an iterator without parameters: the fd.
