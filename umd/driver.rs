@@ -5,7 +5,8 @@ use preload_image::{Image, core_kind};
 
 use crate::arena::Arena;
 use crate::error::{Error, Failed};
-use crate::exec::{self, Link};
+use crate::exec::{self, Link, Loaded};
+use crate::load::Load;
 use crate::sys::{Errno, Sys};
 
 /// `PRELOAD_START`: load, attach, report.
@@ -56,7 +57,14 @@ fn serve<'a, const KINDS: u32, S: Sys>(
     error.begin("read image", b"");
     let mut arena = Arena::new(memory);
     let image = open(image, &mut arena, error)?;
-    let loaded = exec::load_only::<KINDS, S>(sys, &image, &mut arena, error)?;
+    let mut load = Load {
+        sys,
+        image,
+        arena: &mut arena,
+        error,
+    };
+    let mut loaded = Loaded::new(&mut load)?;
+    exec::run::<KINDS, S>(&mut load, &mut loaded)?;
     for link in loaded.links() {
         report(sys, &link, error)?;
     }

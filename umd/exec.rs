@@ -47,14 +47,18 @@ const LINK: usize = 1;
 const LINK_ID: usize = 2;
 
 impl<'a, S: Sys> Loaded<'a, S> {
-    fn new(sys: &'a S, image: Image<'a>, arena: &mut Arena<'a>) -> Option<Self> {
-        let map_fds = arena.alloc(image.maps().len())?;
+    /// Room for what a load will make.
+    #[inline(never)]
+    pub(crate) fn new(load: &mut Load<'a, '_, S>) -> Result<Self, Failed> {
+        load.begin("load", Str::default());
+        let map_fds = load.arena.alloc(load.image.maps().len());
+        let progs = load.arena.alloc(load.image.progs().len());
+        let (map_fds, progs) = map_fds.zip(progs).ok_or(Failed::NO_MEMORY)?;
         map_fds.fill(-1);
-        let progs = arena.alloc(image.progs().len())?;
         progs.fill([-1; 3]);
-        Some(Loaded {
-            sys,
-            image,
+        Ok(Loaded {
+            sys: load.sys,
+            image: load.image,
             btf_fd: -1,
             map_fds,
             progs,
@@ -100,36 +104,22 @@ pub fn load<'a, S: Sys>(
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
-    load_only::<{ core_kind::ALL }, S>(sys, image, arena, error)
-}
-
-/// [`load`] of an image that has only these kinds of CO-RE relocations.
-pub(crate) fn load_only<'a, const KINDS: u32, S: Sys>(
-    sys: &'a S,
-    image: &Image<'a>,
-    arena: &mut Arena<'a>,
-    error: &mut Error,
-) -> Result<Loaded<'a, S>, Failed> {
-    error.begin("load", b"");
-    let mut loaded = Loaded::new(sys, *image, arena).ok_or(Failed::NO_MEMORY)?;
     let mut load = Load {
         sys,
         image: *image,
         arena,
         error,
     };
-    let mut kernel_btf = None;
-    run::<KINDS, S>(&mut load, &mut loaded, &mut kernel_btf)?;
-    loaded.kernel_btf = kernel_btf;
+    let mut loaded = Loaded::new(&mut load)?;
+    run::<{ core_kind::ALL }, S>(&mut load, &mut loaded)?;
     Ok(loaded)
 }
 
-/// The load sequence.
+/// The load sequence, with code for these kinds of CO-RE relocations, a bit for each.
 #[inline(never)]
-fn run<const KINDS: u32, S: Sys>(
+pub(crate) fn run<const KINDS: u32, S: Sys>(
     load: &mut Load<'_, '_, S>,
     loaded: &mut Loaded<'_, S>,
-    kernel_btf: &mut Option<KernelBtf<S>>,
 ) -> Result<(), Failed> {
     let image = load.image;
     let object = image.object().name;
@@ -140,7 +130,7 @@ fn run<const KINDS: u32, S: Sys>(
     load.begin("read kernel BTF", Str::default());
     let (mut kernel, mut targets) = Default::default();
     if !image.targets().is_empty() {
-        let found = kernel_btf.insert(KernelBtf::get(load.sys)?);
+        let found = loaded.kernel_btf.insert(KernelBtf::get(load.sys)?);
         (kernel, targets) = targets::find(&image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
         load.error.check(&kernel)?;
     }
