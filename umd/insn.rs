@@ -58,60 +58,40 @@ impl PatchError {
     }
 }
 
-/// Code, registers, offset and immediate of an instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Insn {
-    /// Opcode.
-    pub code: u8,
-    /// `dst_reg` in the low, `src_reg` in the high four bits.
-    pub regs: u8,
-    /// Signed offset.
-    pub off: i16,
-    /// Signed immediate.
-    pub imm: i32,
+/// The instruction with another immediate, its bits 32 to 63.
+fn with_imm(insn: u64, imm: u32) -> u64 {
+    insn & 0xffff_ffff | u64::from(imm) << 32
 }
 
-impl Insn {
-    /// From memory.
-    #[must_use]
-    pub fn get(word: u64) -> Self {
-        let [code, regs, o0, o1, i0, i1, i2, i3] = word.to_le_bytes();
-        Insn {
-            code,
-            regs,
-            off: i16::from_le_bytes([o0, o1]),
-            imm: i32::from_le_bytes([i0, i1, i2, i3]),
-        }
-    }
-
-    /// To memory.
-    #[must_use]
-    pub fn word(self) -> u64 {
-        let [o0, o1] = self.off.to_le_bytes();
-        let [i0, i1, i2, i3] = self.imm.to_le_bytes();
-        u64::from_le_bytes([self.code, self.regs, o0, o1, i0, i1, i2, i3])
-    }
-
-    /// A call of something that does not exist: dead code may hold it.
-    #[must_use]
-    pub fn poison(imm: u32) -> Self {
-        Insn {
-            code: CALL,
-            regs: 0,
-            off: 0,
-            imm: imm as i32,
-        }
-    }
-
-    fn set_src(&mut self, src: u8) {
-        self.regs = self.regs & 0x0f | src << 4;
-    }
+/// The instruction with another offset, its bits 16 to 31.
+fn with_off(insn: u64, off: u16) -> u64 {
+    insn & !0xffff_0000 | u64::from(off) << 16
 }
 
-/// The instruction at `index` and, for `ld_imm64`, its second half.
-fn at(insns: &mut [u64], index: u32) -> Option<(&mut u64, Option<&mut u64>)> {
+/// The instruction with another `src_reg`, its bits 12 to 15.
+fn with_src(insn: u64, src: u8) -> u64 {
+    insn & !0xf000 | u64::from(src) << 12
+}
+
+/// A call of something that does not exist: dead code may hold it.
+fn poisoned(imm: u32) -> u64 {
+    with_imm(u64::from(CALL), imm)
+}
+
+/// An instruction with its second half, if it is an `ld_imm64`, or whatever follows it.
+type Place<'i> = (&'i mut u64, Option<&'i mut u64>);
+
+/// The instruction at `index`.
+#[inline(never)]
+fn at(insns: &mut [u64], index: u32) -> Option<Place<'_>> {
     let (first, rest) = insns.get_mut(index as usize..)?.split_first_mut()?;
     Some((first, rest.first_mut()))
+}
+
+/// The instruction at `index`, if it has this opcode.
+fn at_code(insns: &mut [u64], index: u32, code: u8) -> Result<Place<'_>, PatchError> {
+    let place = at(insns, index).filter(|(first, _)| **first as u8 == code);
+    place.ok_or(PatchError::Form)
 }
 
 /// `ld_imm64` of a map: the fd. `src_reg` and the offset stand there already.
@@ -119,10 +99,8 @@ fn at(insns: &mut [u64], index: u32) -> Option<(&mut u64, Option<&mut u64>)> {
 /// # Errors
 /// [`PatchError::Form`] if it is another instruction.
 pub fn set_map_fd(insns: &mut [u64], index: u32, fd: i32) -> Result<(), PatchError> {
-    let (first, _) = ld_imm64(insns, index)?;
-    let mut insn = Insn::get(*first);
-    insn.imm = fd;
-    *first = insn.word();
+    let (first, _) = at_code(insns, index, LD_IMM64)?;
+    *first = with_imm(*first, fd as u32);
     Ok(())
 }
 
@@ -131,20 +109,12 @@ pub fn set_map_fd(insns: &mut [u64], index: u32, fd: i32) -> Result<(), PatchErr
 /// # Errors
 /// [`PatchError::Form`] if it is another instruction.
 pub fn set_btf_id(insns: &mut [u64], index: u32, id: u32) -> Result<(), PatchError> {
-    let (first, second) = ld_imm64(insns, index)?;
-    let mut insn = Insn::get(*first);
-    insn.set_src(if id == 0 { 0 } else { pseudo::BTF_ID });
-    insn.imm = id as i32;
-    (*first, *second) = (insn.word(), 0);
+    let (first, second) = at_code(insns, index, LD_IMM64)?;
+    let src = if id == 0 { 0 } else { pseudo::BTF_ID };
+    *first = with_imm(with_src(*first, src), id);
+    // Its second half is the last thing that is missing where it is missing.
+    *second.ok_or(PatchError::Form)? = 0;
     Ok(())
-}
-
-/// Both halves of an `ld_imm64`.
-fn ld_imm64(insns: &mut [u64], index: u32) -> Result<(&mut u64, &mut u64), PatchError> {
-    match at(insns, index) {
-        Some((first, Some(second))) if *first as u8 == LD_IMM64 => Ok((first, second)),
-        _ => Err(PatchError::Form),
-    }
 }
 
 /// Call of a kfunc: its BTF id, or poison with the index of the extern if that is 0.
@@ -152,19 +122,12 @@ fn ld_imm64(insns: &mut [u64], index: u32) -> Result<(&mut u64, &mut u64), Patch
 /// # Errors
 /// [`PatchError::Form`] if it is no call.
 pub fn set_kfunc(insns: &mut [u64], index: u32, id: u32, ksym: u32) -> Result<(), PatchError> {
-    let (word, _) = at(insns, index).ok_or(PatchError::Form)?;
-    let mut insn = Insn::get(*word);
-    if insn.code != CALL {
-        return Err(PatchError::Form);
-    }
-    if id == 0 {
-        insn = Insn::poison(POISON_KFUNC.wrapping_add(ksym));
+    let (word, _) = at_code(insns, index, CALL)?;
+    *word = if id == 0 {
+        poisoned(POISON_KFUNC.wrapping_add(ksym))
     } else {
-        insn.set_src(pseudo::KFUNC_CALL);
-        insn.off = 0;
-        insn.imm = id as i32;
-    }
-    *word = insn.word();
+        with_imm(with_src(with_off(*word, 0), pseudo::KFUNC_CALL), id)
+    };
     Ok(())
 }
 
@@ -173,14 +136,13 @@ pub fn set_kfunc(insns: &mut [u64], index: u32, id: u32, ksym: u32) -> Result<()
 /// # Errors
 /// [`PatchError::Form`] if there is none.
 pub fn poison(insns: &mut [u64], index: u32) -> Result<(), PatchError> {
-    let poison = Insn::poison(POISON_CORE).word();
     let (first, second) = at(insns, index).ok_or(PatchError::Form)?;
     if *first as u8 == LD_IMM64
         && let Some(second) = second
     {
-        *second = poison;
+        *second = poisoned(POISON_CORE);
     }
-    *first = poison;
+    *first = poisoned(POISON_CORE);
     Ok(())
 }
 
@@ -208,47 +170,49 @@ pub fn patch_core(
     patch: &CorePatch,
 ) -> Result<(), PatchError> {
     let (first, second) = at(insns, index).ok_or(PatchError::Form)?;
-    let mut insn = Insn::get(*first);
+    let insn = *first;
+    let code = insn as u8;
     let check = |holds: u64| match expected {
         Some(expected) if expected != holds => Err(PatchError::Value),
         _ => Ok(()),
     };
     // An immediate or offset counts sign-extended, as libbpf compares it.
-    match insn.code & CLASS {
-        ALU | ALU64 if insn.code & SRC_REG == 0 => {
-            check(i64::from(insn.imm) as u64)?;
-            insn.imm = patch.value as i32;
+    match code & CLASS {
+        ALU | ALU64 if code & SRC_REG == 0 => {
+            check((insn as i64 >> 32) as u64)?;
+            *first = with_imm(insn, patch.value as u32);
         }
-        class @ (LDX | ST | STX) => {
-            check(i64::from(insn.off) as u64)?;
-            insn.off = i16::try_from(patch.value).map_err(|_| PatchError::Range)?;
+        LDX | ST | STX => {
+            check(((insn as i64) << 32 >> 48) as u64)?;
+            if patch.value > i16::MAX as u64 {
+                return Err(PatchError::Range);
+            }
+            let mut resized = with_off(insn, patch.value as u16);
             let (local, target) = patch.sizes;
             if local != target {
                 if !patch.resizable {
                     return poison(insns, index);
                 }
-                if size_code(local) != Some(insn.code & SIZE) {
+                if size_code(local) != Some(code & SIZE) {
                     return Err(PatchError::Form);
                 }
                 let size = size_code(target).ok_or(PatchError::Form)?;
-                insn.code = insn.code & !(SIZE | CLASS) | size | class;
+                resized = resized & !u64::from(SIZE) | u64::from(size);
             }
+            *first = resized;
         }
         LD => {
             let second = second.ok_or(PatchError::Form)?;
-            let mut high = Insn::get(*second);
-            let plain = insn.code == LD_IMM64 && insn.regs >> 4 == 0 && insn.off == 0;
-            if !plain || high.code != 0 || high.regs != 0 || high.off != 0 {
+            // Neither half has more than code, dst_reg and immediate.
+            if insn as u32 & 0xffff_f0ff != u32::from(LD_IMM64) || *second as u32 != 0 {
                 return Err(PatchError::Form);
             }
-            check(u64::from(insn.imm as u32) | u64::from(high.imm as u32) << 32)?;
-            insn.imm = patch.value as i32;
-            high.imm = (patch.value >> 32) as i32;
-            *second = high.word();
+            check(insn >> 32 | *second)?;
+            *first = with_imm(insn, patch.value as u32);
+            *second = with_imm(0, (patch.value >> 32) as u32);
         }
         _ => return Err(PatchError::Form),
     }
-    *first = insn.word();
     Ok(())
 }
 
