@@ -25,16 +25,36 @@ pub struct Mapping {
 #[derive(Debug)]
 pub struct Buffer(Mapping);
 
-/// One system call; unused arguments are 0.
+/// A system call of up to three arguments; unused ones are 0.
 ///
 /// # Safety
 /// As the call asks: pointers are valid for what it reads and writes.
-#[inline(never)]
-unsafe fn syscall(nr: c_long, args: [usize; 6]) -> Result<usize, Errno> {
-    let [a, b, c, d, e, f] = args;
+#[inline(always)]
+unsafe fn syscall(nr: c_long, [a, b, c]: [usize; 3]) -> Result<usize, Errno> {
     let ret: isize;
     // SAFETY: the kernel clobbers rcx, r11 and rax only; that memory may be
     // read and written is the default of asm!, and its validity the caller's.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") nr as isize => ret,
+            in("rdi") a, in("rsi") b, in("rdx") c,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result(ret)
+}
+
+/// A system call of up to six arguments; unused ones are 0.
+///
+/// # Safety
+/// As for [`syscall`].
+#[inline(always)]
+unsafe fn syscall6(nr: c_long, args: [usize; 6]) -> Result<usize, Errno> {
+    let [a, b, c, d, e, f] = args;
+    let ret: isize;
+    // SAFETY: as for `syscall`.
     unsafe {
         asm!(
             "syscall",
@@ -44,6 +64,12 @@ unsafe fn syscall(nr: c_long, args: [usize; 6]) -> Result<usize, Errno> {
             options(nostack),
         );
     }
+    result(ret)
+}
+
+/// The kernel's errors are the last page of numbers.
+#[inline(always)]
+fn result(ret: isize) -> Result<usize, Errno> {
     if (-4095..0).contains(&ret) {
         Err(Errno(-(ret as i32)))
     } else {
@@ -55,7 +81,7 @@ unsafe fn syscall(nr: c_long, args: [usize; 6]) -> Result<usize, Errno> {
 pub fn exit(status: i32) -> ! {
     loop {
         // SAFETY: exit_group takes no pointer.
-        let _ = unsafe { syscall(libc::SYS_exit_group, [status as usize, 0, 0, 0, 0, 0]) };
+        let _ = unsafe { syscall(libc::SYS_exit_group, [status as usize, 0, 0]) };
     }
 }
 
@@ -64,7 +90,7 @@ fn map(len: usize, prot: i32, flags: i32, fd: i32) -> Result<Mapping, Errno> {
     let flags = libc::MAP_PRIVATE | flags;
     let args = [0, len, prot as usize, flags as usize, fd as usize, 0];
     // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
-    let addr = unsafe { syscall(libc::SYS_mmap, args) }?;
+    let addr = unsafe { syscall6(libc::SYS_mmap, args) }?;
     match NonNull::new(addr as *mut u8) {
         Some(addr) => Ok(Mapping { addr, len }),
         None => Err(Errno(libc::ENOMEM)),
@@ -96,7 +122,7 @@ impl DerefMut for Buffer {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        let args = [self.addr.as_ptr() as usize, self.len, 0, 0, 0, 0];
+        let args = [self.addr.as_ptr() as usize, self.len, 0];
         // SAFETY: the mapping is this value's own, and its slices are gone.
         let _ = unsafe { syscall(libc::SYS_munmap, args) };
     }
@@ -107,14 +133,7 @@ impl Sys for Linux {
     type Buffer = Buffer;
 
     fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
-        let args = [
-            cmd as usize,
-            attr.as_mut_ptr() as usize,
-            attr.len(),
-            0,
-            0,
-            0,
-        ];
+        let args = [cmd as usize, attr.as_mut_ptr() as usize, attr.len()];
         // SAFETY: `attr` is valid for its length, and its pointers are made
         // from live slices of the lengths that stand beside them (sys/bpf.rs).
         unsafe { syscall(libc::SYS_bpf, args) }.map(|ret| ret as i32)
@@ -126,22 +145,19 @@ impl Sys for Linux {
             libc::AT_FDCWD as usize,
             path.as_ptr() as usize,
             flags as usize,
-            0,
-            0,
-            0,
         ];
         // SAFETY: a CStr is NUL-terminated.
         unsafe { syscall(libc::SYS_openat, args) }.map(|fd| fd as i32)
     }
 
     fn size(&self, fd: i32) -> Result<usize, Errno> {
-        let args = [fd as usize, 0, libc::SEEK_END as usize, 0, 0, 0];
+        let args = [fd as usize, 0, libc::SEEK_END as usize];
         // SAFETY: lseek takes no pointer.
         unsafe { syscall(libc::SYS_lseek, args) }
     }
 
     fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize, Errno> {
-        let args = [fd as usize, buf.as_mut_ptr() as usize, buf.len(), 0, 0, 0];
+        let args = [fd as usize, buf.as_mut_ptr() as usize, buf.len()];
         // SAFETY: `buf` is valid for writes of its length.
         unsafe { syscall(libc::SYS_read, args) }
     }
@@ -156,18 +172,18 @@ impl Sys for Linux {
             0,
         ];
         // SAFETY: `buf` is valid for writes of its length.
-        unsafe { syscall(libc::SYS_pread64, args) }
+        unsafe { syscall6(libc::SYS_pread64, args) }
     }
 
     fn write(&self, fd: i32, buf: &[u8]) -> Result<usize, Errno> {
-        let args = [fd as usize, buf.as_ptr() as usize, buf.len(), 0, 0, 0];
+        let args = [fd as usize, buf.as_ptr() as usize, buf.len()];
         // SAFETY: `buf` is valid for reads of its length.
         unsafe { syscall(libc::SYS_write, args) }
     }
 
     fn close(&self, fd: i32) {
         // SAFETY: close takes no pointer; the caller opened `fd`.
-        let _ = unsafe { syscall(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
+        let _ = unsafe { syscall(libc::SYS_close, [fd as usize, 0, 0]) };
     }
 
     fn map_file(&self, fd: i32, len: usize) -> Result<Mapping, Errno> {
@@ -188,7 +204,7 @@ impl Sys for Linux {
         let new = core::ptr::from_ref(&limit) as usize;
         let args = [0, libc::RLIMIT_MEMLOCK as usize, new, 0, 0, 0];
         // SAFETY: `limit` lives during the call, which reads it.
-        unsafe { syscall(libc::SYS_prlimit64, args) }.map(drop)
+        unsafe { syscall6(libc::SYS_prlimit64, args) }.map(drop)
     }
 
     fn block_sigpipe(&self) -> Result<(), Errno> {
@@ -196,6 +212,6 @@ impl Sys for Linux {
         let new = core::ptr::from_ref(&set) as usize;
         let args = [libc::SIG_BLOCK as usize, new, 0, size_of::<u64>(), 0, 0];
         // SAFETY: `set` lives during the call, which reads its 8 bytes.
-        unsafe { syscall(libc::SYS_rt_sigprocmask, args) }.map(drop)
+        unsafe { syscall6(libc::SYS_rt_sigprocmask, args) }.map(drop)
     }
 }
