@@ -128,19 +128,20 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     load.begin("read object", object);
     let local = read_object(load)?;
     load.begin("read kernel BTF", Str::default());
-    let (mut kernel, mut targets) = Default::default();
+    let mut names = Default::default();
     if !image.targets().is_empty() {
         let found = loaded.kernel_btf.insert(KernelBtf::get(load.sys)?);
-        (kernel, targets) = targets::find(&image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
-        load.error.check(&kernel)?;
+        names = targets::find(&image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
+        load.error.check(&names.0)?;
     }
+    let (kernel, targets) = &names;
     let core = Core::<KINDS> {
         image: &image,
         pair: Pair {
             local: &local,
-            kernel: &kernel,
+            kernel,
         },
-        targets: &targets,
+        targets,
     };
     let ksyms = ksym::resolve(load, &core)?;
 
