@@ -10,7 +10,7 @@ use crate::error::{Error, Failed, nth_word};
 use crate::insn::{self, CorePatch, POISON_CORE, POISON_KFUNC, PatchError};
 use crate::load::Load;
 use crate::sys::attr::ProgLoad;
-use crate::sys::bpf::{self, ProgBytes};
+use crate::sys::bpf::{ProgAttr, ProgBytes};
 use crate::sys::{Errno, Sys};
 use crate::verifier_log;
 
@@ -163,7 +163,8 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             license: image.c_str(image.object().license),
             name: image.str(prog.name()),
         };
-        let first = match bpf::prog_load(load.sys, &mut attr, &bytes, &mut []) {
+        let mut prog_attr = ProgAttr::new(attr, bytes);
+        let first = match prog_attr.load(load.sys, &mut []) {
             Err(errno) => errno,
             Ok(fd) => return Ok(fd),
         };
@@ -171,7 +172,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         let mut len = LOG_BYTES.min(log.len());
         let errno = loop {
             let buffer = log.get_mut(..len).unwrap_or_default();
-            match bpf::prog_load(load.sys, &mut attr, &bytes, buffer) {
+            match prog_attr.load(load.sys, buffer) {
                 Ok(fd) => return Ok(fd),
                 Err(Errno(libc::ENOSPC)) if len < log.len() => len = log.len().min(4 * len),
                 // The log did not fit, which is not why the program was refused.

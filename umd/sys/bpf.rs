@@ -5,6 +5,8 @@
 //! `EAGAIN` when a signal is pending), and `EPERM` once with `RLIMIT_MEMLOCK`
 //! raised, since before 5.11 that is how a memory limit shows.
 
+use core::marker::PhantomData;
+
 use super::attr::{
     BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, OBJ_NAME_LEN,
     ObjGetInfo, ProgLoad, cmd,
@@ -118,30 +120,44 @@ pub struct ProgBytes<'a> {
     pub name: &'a [u8],
 }
 
-/// `BPF_PROG_LOAD`: the fd. With a non-empty `log` the verifier writes there at level 1.
-///
-/// # Errors
-/// As the kernel reports it; `ENOSPC` if the log did not fit.
-pub fn prog_load<S: Sys>(
-    sys: &S,
-    attr: &mut ProgLoad,
-    prog: &ProgBytes<'_>,
-    log: &mut [u8],
-) -> Result<i32, Errno> {
-    attr.insn_cnt = prog.insns.len() as u32;
-    attr.insns = prog.insns.as_ptr() as u64;
-    attr.license = addr(prog.license);
-    attr.prog_name = obj_name(prog.name);
-    attr.log_level = u32::from(!log.is_empty());
-    attr.log_size = log.len() as u32;
-    attr.log_buf = addr_mut(log);
-    attr.func_info_rec_size = preload_image::FUNC_INFO_BYTES as u32;
-    attr.func_info = addr(prog.func_info);
-    attr.func_info_cnt = (prog.func_info.len() / preload_image::FUNC_INFO_BYTES) as u32;
-    attr.line_info_rec_size = preload_image::LINE_INFO_BYTES as u32;
-    attr.line_info = addr(prog.line_info);
-    attr.line_info_cnt = (prog.line_info.len() / preload_image::LINE_INFO_BYTES) as u32;
-    bpf(sys, cmd::PROG_LOAD, attr_bytes(attr))
+/// An attr that points to the bytes of a program, and keeps them borrowed.
+#[derive(Debug)]
+pub struct ProgAttr<'a> {
+    attr: ProgLoad,
+    bytes: PhantomData<&'a [u8]>,
+}
+
+impl<'a> ProgAttr<'a> {
+    /// An attr whose pointers and lengths are those of `prog`.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(mut attr: ProgLoad, prog: ProgBytes<'a>) -> Self {
+        attr.insn_cnt = prog.insns.len() as u32;
+        attr.insns = prog.insns.as_ptr() as u64;
+        attr.license = addr(prog.license);
+        attr.prog_name = obj_name(prog.name);
+        attr.func_info_rec_size = preload_image::FUNC_INFO_BYTES as u32;
+        attr.func_info = addr(prog.func_info);
+        attr.func_info_cnt = (prog.func_info.len() / preload_image::FUNC_INFO_BYTES) as u32;
+        attr.line_info_rec_size = preload_image::LINE_INFO_BYTES as u32;
+        attr.line_info = addr(prog.line_info);
+        attr.line_info_cnt = (prog.line_info.len() / preload_image::LINE_INFO_BYTES) as u32;
+        ProgAttr {
+            attr,
+            bytes: PhantomData,
+        }
+    }
+
+    /// `BPF_PROG_LOAD`: the fd. With a non-empty `log` the verifier writes there at level 1.
+    ///
+    /// # Errors
+    /// As the kernel reports it; `ENOSPC` if the log did not fit.
+    pub fn load<S: Sys>(&mut self, sys: &S, log: &mut [u8]) -> Result<i32, Errno> {
+        self.attr.log_level = u32::from(!log.is_empty());
+        self.attr.log_size = log.len() as u32;
+        self.attr.log_buf = addr_mut(log);
+        bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut self.attr))
+    }
 }
 
 /// `BPF_LINK_CREATE` of an iterator without parameters: the fd.
