@@ -49,6 +49,9 @@ pub fn unpack<'a>(
 }
 
 /// Packs an image with a compressor to LZ4 block format.
+///
+/// # Errors
+/// The compressor's.
 #[cfg(feature = "writer")]
 pub fn pack<E>(
     image: &[u8],

@@ -115,6 +115,7 @@ const TABLES: [(Section, &str, &[Refers]); 13] = [
 ];
 
 /// Size of an element of each section, in the order of [`Section`].
+#[expect(clippy::indexing_slicing, reason = "done when this is compiled")]
 pub(crate) const ELEMENT_BYTES: [u8; SECTIONS] = {
     let mut bytes = [1; SECTIONS];
     bytes[Section::Object as usize] = Object::BYTES as u8;
