@@ -7,6 +7,7 @@ use crate::arena::Arena;
 use crate::error::{Error, Failed};
 use crate::exec::{self, Link};
 use crate::sys::{Errno, Sys};
+use crate::targets::Search;
 
 /// `PRELOAD_START`: load, attach, report.
 pub const START: u32 = 0x5555;
@@ -58,7 +59,7 @@ fn serve<S: Sys>(
         }
     };
     let mut arena = Arena::new(memory);
-    let loaded = exec::load(sys, &image, &mut arena, error)?;
+    let loaded = exec::load(sys, &image, Search::First, &mut arena, error)?;
     for link in loaded.links() {
         report(sys, &link, error)?;
     }

@@ -5,7 +5,7 @@
 use preload_image::{Image, Map, Str, map_flags};
 
 use crate::arena::Arena;
-use crate::btf::{Btf, Filter};
+use crate::btf::{Btf, Filter, Visit};
 use crate::core_match::Pair;
 use crate::core_relo::Core;
 use crate::error::{Error, Failed};
@@ -15,7 +15,7 @@ use crate::load::Load;
 use crate::prog::Relocator;
 use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
-use crate::targets;
+use crate::targets::{self, Search};
 
 /// An attached program.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl<'a, S: Sys> Loaded<'a, S> {
         Some(Loaded {
             sys,
             fds,
-            link_ids: arena.alloc(progs)?,
+            link_ids: arena.alloc_zeroed(progs)?,
             image,
             kernel_btf: None,
         })
@@ -118,6 +118,7 @@ impl<S: Sys> Drop for Loaded<'_, S> {
 pub fn load<'a, S: Sys>(
     sys: &'a S,
     image: &'a Image<'a>,
+    search: Search,
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
@@ -131,7 +132,7 @@ pub fn load<'a, S: Sys>(
         error,
     };
     let mut kernel_btf = None;
-    run(&mut load, &mut loaded, &mut kernel_btf)?;
+    run(&mut load, &mut loaded, &mut kernel_btf, search)?;
     loaded.kernel_btf = kernel_btf;
     Ok(loaded)
 }
@@ -142,6 +143,7 @@ fn run<S: Sys>(
     load: &mut Load<'_, '_, S>,
     loaded: &mut Loaded<'_, S>,
     kernel_btf: &mut Option<KernelBtf<S>>,
+    search: Search,
 ) -> Result<(), Failed> {
     let image = load.image;
     let object = image.object().name;
@@ -151,7 +153,7 @@ fn run<S: Sys>(
         image.btf(),
         load.arena,
         &Filter::default(),
-        &mut |_, _, _| true,
+        &mut |_, _, _| Visit::Go,
     );
     load.error
         .check("read object", image.str(object), local.check())?;
@@ -160,7 +162,7 @@ fn run<S: Sys>(
         const STEP: &str = "read kernel BTF";
         let found =
             KernelBtf::get(load.sys).map_err(|errno| load.refused(STEP, Str::default(), errno))?;
-        (kernel, targets) = targets::find(image, kernel_btf.insert(found), load.arena)
+        (kernel, targets) = targets::find(image, kernel_btf.insert(found), search, load.arena)
             .ok_or_else(|| load.out_of_memory(STEP, Str::default()))?;
         load.error.check(STEP, b"", kernel.check())?;
     }

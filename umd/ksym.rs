@@ -18,7 +18,7 @@ const STEP: &str = "resolve ksym";
 #[inline(never)]
 pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a [u32], Failed> {
     let externs = load.image.externs();
-    let Some(ids) = load.arena.alloc(externs.len()) else {
+    let Some(ids) = load.arena.alloc_zeroed(externs.len()) else {
         return Err(load.out_of_memory(STEP, Str::default()));
     };
     let kernel = core.pair.kernel;
