@@ -31,10 +31,11 @@ int dump_bpf_map(struct bpf_iter__bpf_map *ctx)
 	struct bpf_map *map = ctx->map;
 	const char *name;
 
-	if (ctx->meta->seq_num == 0)
-		seq_puts(seq, "  id name             max_entries  cur_entries\n");
+	/* The last call has no map, and seq_num 0 again if there was only one. */
 	if (!map)
 		return 0;
+	if (ctx->meta->seq_num == 0)
+		seq_puts(seq, "  id name             max_entries  cur_entries\n");
 
 	name = map->name[0] ? map->name : none;
 	/* Only types that count their elements have a counter to sum. */
@@ -79,10 +80,10 @@ int dump_bpf_prog(struct bpf_iter__bpf_prog *ctx)
 	struct bpf_prog *dst_prog;
 	struct bpf_prog_aux *aux;
 
-	if (ctx->meta->seq_num == 0)
-		seq_puts(seq, "  id name             attached\n");
 	if (!prog)
 		return 0;
+	if (ctx->meta->seq_num == 0)
+		seq_puts(seq, "  id name             attached\n");
 
 	aux = prog->aux;
 	dst_prog = aux->dst_prog;

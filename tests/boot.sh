@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # vm_hides_a_failure: what happens in a guest must come out of it: output and
-# status, a splat, a panic, a hang. Needs the module for KVER (default 6.1).
+# status, a splat, a panic, a hang. In KVER's kernel (default 6.1).
 
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,6 +11,7 @@ kver=${KVER:-6.1}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 failed=0
+vm/module "$kver"
 
 # boots NAME STATUS TEXT: the script on stdin ends a run with that status, and
 # with that text in its output or message.

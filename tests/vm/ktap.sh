@@ -7,6 +7,7 @@
 
 bpffs=/sys/fs/bpf
 module=bpf_preload
+driver=${driver:-/files/bpf_preload_umd}
 # The shim gives the driver 2 s, and 1 s more to die.
 deadline_s=4
 
@@ -16,6 +17,8 @@ mount_bpffs() {
 }
 
 fail() { echo "$*" >&2; exit 1; }
+# set -e does not see a failing `! command`.
+fails() { ! "$@" || fail "succeeds: $*"; }
 skip() { echo "SKIP $*" >&2; exit 4; }
 
 # eventually SECONDS COMMAND...: work that the kernel defers gets a while.
@@ -56,13 +59,13 @@ bpf_objects() {
 }
 no_bpf_objects() { [ -z "$(bpf_objects)" ]; }
 
-# User processes by what they execute; kernel threads execute nothing. That is
-# busybox for all of the test's own; processes that are just ending have no
-# link to show.
+# What the kernel started in user mode, and what that started: it is in session
+# 0, unlike all that the tests run. Kernel threads execute nothing.
 processes() {
-	for exe in /proc/[0-9]*/exe; do
-		readlink "$exe" || :
-	done 2>/dev/null | grep -v -x /bin/busybox || :
+	for dir in /proc/[0-9]*; do
+		[ $dir != /proc/1 ] && readlink $dir/exe >/dev/null || continue
+		sed -n 's/^\([0-9]* (.*)\) . [0-9]* [0-9]* 0 .*/\1/p' $dir/stat
+	done 2>/dev/null
 }
 no_processes() { [ -z "$(processes)" ]; }
 
@@ -77,3 +80,24 @@ use_driver() {
 	cat >/tmp/driver
 	cp /files/scripted.ko "/lib/modules/$(uname -r)/$module.ko"
 }
+
+# The driver by hand: by_hand_start runs it, through a command if one is given,
+# up to its two records in $dir/records; by_hand_end lets it go.
+by_hand_start() {
+	dir=$(mktemp -d)
+	mkfifo "$dir/in" "$dir/out"
+	"$@" "$driver" <"$dir/in" >"$dir/out" &
+	pid=$!
+	exec 3>"$dir/in" 4<"$dir/out"
+	printf '\125\125\0\0' >&3
+	head -c 40 <&4 >"$dir/records"
+}
+by_hand_end() {
+	printf '\252\252\0\0' >&3
+	exec 3>&-
+	wait $pid
+	test -z "$(head -c 1 <&4)"
+	exec 4<&-
+}
+record_name() { dd if="$dir/records" bs=1 skip=$(($1 * 20)) count=16 2>/dev/null | tr -d '\0'; }
+record_id() { od -An -tu4 -j $(($1 * 20 + 16)) -N 4 "$dir/records" | tr -d ' '; }

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-cache=${BPF_PRELOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bpf-preload}
+cache=$(realpath -m "${BPF_PRELOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bpf-preload}")
 target=$top/target
 
 die() { echo "${0##*/}: $*" >&2; exit 1; }

@@ -1,1 +1,83 @@
-//! x
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Front end: lowers a BPF object file into a preload image.
+//!
+//! Everything that depends on the object alone happens here, once; what depends
+//! on the running kernel is left to the executor, by name. libbpf is the measure
+//! for what an object means. The object is not trusted: whatever its bytes are,
+//! the result is an image or one line that says what is wrong and where.
+
+mod btf;
+mod btf_ext;
+mod compact;
+mod core_relo;
+mod core_spec;
+mod core_value;
+mod elf;
+mod emit;
+mod error;
+mod externs;
+mod fixup;
+mod func;
+mod insn;
+mod link;
+mod maps;
+mod prog;
+mod relocs;
+mod sec;
+
+use btf::Btf;
+use elf::Elf;
+use emit::Parts;
+pub use error::LowerError;
+use func::Funcs;
+use relocs::Referents;
+
+/// Lowers the object file in `object` into an image.
+///
+/// `name` is the object's name, by libbpf's rule the file name up to its first
+/// dot; it is the first part of the names of the maps behind variables. The
+/// image is a pure function of both arguments.
+///
+/// # Errors
+/// What is malformed or unsupported, with section, offset and symbol.
+pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
+    let elf = Elf::parse(object)?;
+    let in_btf = |e: LowerError| e.section(".BTF");
+    let mut btf = match elf.section(".BTF") {
+        Some(section) => Btf::parse(section.data).map_err(in_btf)?,
+        None => Btf::empty(),
+    };
+    fixup::datasecs(&mut btf, &elf).map_err(in_btf)?;
+
+    let maps = maps::collect(&elf, &btf, name)?;
+    let externs = externs::collect(&elf, &btf)?;
+    let mut funcs = Funcs::collect(&elf)?;
+
+    if let Some(section) = elf.section(".BTF.ext") {
+        btf_ext::attach(section.data, &elf, &btf, &mut funcs).map_err(|e| e.section(".BTF.ext"))?;
+    }
+    let referents = Referents {
+        elf: &elf,
+        maps: &maps,
+        externs: &externs,
+    };
+    referents.apply(&mut funcs)?;
+    fixup::hidden_funcs(&mut btf, &funcs);
+
+    let progs = prog::collect(&funcs, &btf)?;
+    let parts = Parts {
+        name,
+        license: license(&elf),
+        btf: &btf,
+        maps: &maps,
+        externs: &externs,
+        progs: &progs,
+    };
+    parts.image()
+}
+
+/// The string in section `license`; empty without one, which the kernel takes as not GPL.
+fn license<'a>(elf: &Elf<'a>) -> &'a [u8] {
+    let data = elf.section("license").map_or([].as_slice(), |s| s.data);
+    data.split(|b| *b == 0).next().unwrap_or_default()
+}

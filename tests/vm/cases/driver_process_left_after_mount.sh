@@ -3,4 +3,5 @@ no_processes
 mount_bpffs
 test -e $bpffs/progs.debug
 no_processes
-ps | { ! grep -i -e bpf_preload_umd -e umd.blob; }
+ps >/tmp/ps
+fails grep -i -e umd -e driver /tmp/ps

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One CO-RE relocation: its spec, its local value, and the instruction form.
+
+use preload_image::{core_flags, core_kind};
+
+use crate::btf::{Btf, kind};
+use crate::core_spec::{self, Spec, Step};
+use crate::core_value::{self, Value};
+use crate::error::{LowerError, Result};
+use crate::insn::Insn;
+
+const BPF_LD: u8 = 0;
+const BPF_LDX: u8 = 1;
+const BPF_ST: u8 = 2;
+const BPF_STX: u8 = 3;
+const BPF_ALU: u8 = 4;
+const BPF_ALU64: u8 = 7;
+const BPF_CLASS: u8 = 7;
+/// Second operand is a register, not `imm`.
+const BPF_X: u8 = 8;
+
+#[derive(Clone, Debug)]
+pub(crate) struct CoreRelo {
+    /// Instruction in the function.
+    pub(crate) insn: u32,
+    pub(crate) kind: u32,
+    pub(crate) root: u32,
+    /// BTF string offset of the access string.
+    pub(crate) access: u32,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) value: u64,
+    pub(crate) bit_offset: u32,
+    pub(crate) load_size: u32,
+    /// Bits of [`core_flags`].
+    pub(crate) flags: u32,
+}
+
+impl CoreRelo {
+    pub(crate) fn new(btf: &Btf, insn: u32, kind: u32, root: u32, access: u32) -> Result<Self> {
+        if root == 0 || root as usize >= btf.len() || !btf.has_str(access) {
+            return Err(LowerError::new("type or access string does not exist"));
+        }
+        // Candidates are found by name; a local id needs none.
+        if btf.name(root).is_empty() && kind != core_kind::TYPE_ID_LOCAL {
+            return Err(LowerError::new("unsupported anonymous type"));
+        }
+        let string = btf.str(access);
+        let (spec, value) = match kind {
+            core_kind::FIELD_BYTE_OFFSET..=core_kind::FIELD_RSHIFT_U64 => {
+                let spec = core_spec::field(btf, root, string)?;
+                let value = core_value::of_field(btf, kind, &spec)?;
+                (spec, value)
+            }
+            core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE => {
+                let spec = core_spec::enumerator(btf, root, string)?;
+                let value = core_value::of_enumerator(btf, kind, &spec)?;
+                (spec, value)
+            }
+            core_kind::TYPE_ID_LOCAL..=core_kind::TYPE_SIZE | core_kind::TYPE_MATCHES => {
+                if string != b"0" {
+                    return Err(LowerError::new("access string of a type is not \"0\""));
+                }
+                (Spec::default(), core_value::of_type(btf, kind, root)?)
+            }
+            _ => {
+                let what = format!("unsupported relocation kind {kind}");
+                return Err(LowerError::new(what));
+            }
+        };
+        Ok(CoreRelo {
+            insn,
+            kind,
+            root,
+            access,
+            steps: spec.steps,
+            value: value.value,
+            bit_offset: spec.bit_offset,
+            load_size: value.load_size,
+            flags: flags(btf, &value),
+        })
+    }
+
+    /// True for the kinds whose value is a type id, which compaction changes.
+    pub(crate) fn is_type_id(&self) -> bool {
+        matches!(
+            self.kind,
+            core_kind::TYPE_ID_LOCAL | core_kind::TYPE_ID_TARGET
+        )
+    }
+
+    /// Checks that the instruction can be patched and holds the local value.
+    pub(crate) fn check_insn(&self, insns: &[Insn]) -> Result<()> {
+        let insns = insns.get(self.insn as usize..).unwrap_or_default();
+        let held = held_value(insns);
+        let held = held.ok_or_else(|| LowerError::new("instruction cannot be relocated"))?;
+        if self.flags & core_flags::VALIDATE != 0 && held != self.value {
+            let what = format!(
+                "instruction holds {held:#x}, local types give {:#x}",
+                self.value
+            );
+            return Err(LowerError::new(what));
+        }
+        Ok(())
+    }
+
+    /// Writes the value of a type id into an instruction.
+    pub(crate) fn write_imm(insns: &mut [Insn], at: u32, value: u32) {
+        if let Some([first, rest @ ..]) = insns.get_mut(at as usize..) {
+            first.imm = value as i32;
+            if let (true, Some(second)) = (first.is_ld_imm64(), rest.first_mut()) {
+                second.imm = 0;
+            }
+        }
+    }
+}
+
+fn flags(btf: &Btf, value: &Value) -> u32 {
+    let mut flags = 0;
+    if value.exact {
+        flags |= core_flags::VALIDATE;
+    }
+    if value.load_type != 0 && btf.ty(value.load_type).is(kind::PTR) {
+        flags |= core_flags::LOCAL_PTR;
+    }
+    if value.load_type != 0 && core_value::is_unsigned(btf, value.load_type) {
+        flags |= core_flags::LOCAL_UNSIGNED;
+    }
+    flags
+}
+
+/// The value in the place that a relocation of this instruction would patch.
+fn held_value(insns: &[Insn]) -> Option<u64> {
+    let first = insns.first()?;
+    match first.code & BPF_CLASS {
+        BPF_ALU | BPF_ALU64 if first.code & BPF_X == 0 => Some(i64::from(first.imm) as u64),
+        BPF_LDX | BPF_ST | BPF_STX => Some(i64::from(first.off) as u64),
+        BPF_LD => {
+            let second = insns.get(1)?;
+            let plain = |i: &Insn| i.src == 0 && i.off == 0;
+            let pair = first.is_ld_imm64() && plain(first) && plain(second);
+            let value = u64::from(first.imm as u32) | u64::from(second.imm as u32) << 32;
+            (pair && second.code == 0 && second.dst == 0).then_some(value)
+        }
+        _ => None,
+    }
+}

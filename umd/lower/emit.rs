@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The image: every part put into its records, with the ids of the new BTF.
+
+use std::collections::HashMap;
+
+use preload_image::{
+    self as image, Accessor, Object, Relo, Span, Str, Target, Writer, extern_flags, map_flags,
+    relo_kind, target_kind,
+};
+
+use crate::btf::{Btf, kind};
+use crate::compact::Compact;
+use crate::core_relo::CoreRelo;
+use crate::core_spec::Step;
+use crate::error::{LowerError, Result};
+use crate::externs::Extern;
+use crate::func::Reference;
+use crate::maps::Map;
+use crate::prog::Prog;
+
+/// Everything that an image is made of.
+pub(crate) struct Parts<'p, 'a> {
+    pub(crate) name: &'p str,
+    pub(crate) license: &'p [u8],
+    pub(crate) btf: &'p Btf<'a>,
+    pub(crate) maps: &'p [Map<'a>],
+    pub(crate) externs: &'p [Extern<'a>],
+    pub(crate) progs: &'p [Prog<'p>],
+}
+
+impl Parts<'_, '_> {
+    pub(crate) fn image(&self) -> Result<Vec<u8>> {
+        let mut emit = Emit {
+            btf: self.btf,
+            compact: self.compact(),
+            writer: Writer::default(),
+            strings: HashMap::new(),
+            specs: HashMap::new(),
+        };
+        let object = Object {
+            name: emit.str(self.name.as_bytes()),
+            license: emit.str(self.license),
+        };
+        emit.writer.object(object);
+        self.maps.iter().for_each(|map| emit.map(map));
+        self.externs.iter().for_each(|ksym| emit.ksym(ksym));
+        self.progs.iter().for_each(|prog| emit.prog(prog));
+        emit.writer.btf(std::mem::take(&mut emit.compact.bytes));
+        emit.writer.finish().map_err(|e| {
+            let what = format!("image does not fit together: {} at {:#x}", e.what, e.offset);
+            LowerError::new(what)
+        })
+    }
+
+    /// Collects what the image refers to in BTF.
+    fn compact(&self) -> Compact<'_> {
+        let mut roots = Vec::new();
+        let mut texts = Vec::new();
+        for map in self.maps {
+            roots.extend([map.key_type_id, map.value_type_id]);
+        }
+        roots.extend(self.externs.iter().map(|e| e.type_id));
+        for linked in self.progs.iter().map(|p| &p.linked) {
+            roots.extend(linked.func_info.iter().map(|(_, id)| *id));
+            for (_, relo) in &linked.core_relos {
+                roots.push(relo.root);
+                roots.extend(relo.steps.iter().map(|step| match step {
+                    Step::Member { type_id, .. } => *type_id,
+                    _ => 0,
+                }));
+            }
+            for (_, [file, text, _]) in &linked.line_info {
+                texts.extend([*file, *text]);
+            }
+        }
+        Compact::new(self.btf, &roots, &texts)
+    }
+}
+
+struct Emit<'e, 'a> {
+    btf: &'e Btf<'a>,
+    compact: Compact<'e>,
+    writer: Writer,
+    strings: HashMap<Vec<u8>, Str>,
+    /// Specs written already: records of one access share theirs.
+    specs: HashMap<Vec<[u32; 3]>, Span>,
+}
+
+impl Emit<'_, '_> {
+    fn str(&mut self, string: &[u8]) -> Str {
+        if let Some(known) = self.strings.get(string) {
+            return *known;
+        }
+        let place = self.writer.str(string);
+        self.strings.insert(string.to_vec(), place);
+        place
+    }
+
+    fn target(&mut self, name: &[u8], kind: u32) -> u32 {
+        let name = self.str(name);
+        self.writer.target(Target { name, kind })
+    }
+
+    fn map(&mut self, map: &Map) {
+        let name = self.str(map.name.as_bytes());
+        let data = self.writer.data(map.data);
+        self.writer.map(image::Map {
+            name,
+            map_type: map.map_type,
+            key_size: map.key_size,
+            value_size: map.value_size,
+            max_entries: map.max_entries,
+            map_flags: map.map_flags,
+            btf_key_type_id: self.compact.id(map.key_type_id),
+            btf_value_type_id: self.compact.id(map.value_type_id),
+            data,
+            flags: if map.freeze { map_flags::FREEZE } else { 0 },
+        });
+    }
+
+    fn ksym(&mut self, ksym: &Extern) {
+        let name = self.str(ksym.name.as_bytes());
+        let essential = essential_name(ksym.name.as_bytes());
+        let target = self.target(essential, target_kind::EXACT | ksym.kind);
+        self.writer.extern_(image::Extern {
+            name,
+            target,
+            type_id: self.compact.id(ksym.type_id),
+            flags: if ksym.weak { extern_flags::WEAK } else { 0 },
+        });
+    }
+
+    fn prog(&mut self, prog: &Prog) {
+        let linked = &prog.linked;
+        let mut insns = linked.insns.clone();
+        let mut core_relos = Vec::new();
+        for (insn, relo) in &linked.core_relos {
+            let record = self.core_relo(*insn, relo);
+            // Ids in instructions are those of the old BTF.
+            if relo.is_type_id() {
+                CoreRelo::write_imm(&mut insns, *insn, record.local_value as u32);
+            }
+            core_relos.push(record);
+        }
+        let mut references = linked.references.clone();
+        references.sort_by_key(|(insn, _)| *insn);
+        let relos: Vec<Relo> = references
+            .iter()
+            .filter_map(|(insn, reference)| {
+                let (kind, index) = match reference {
+                    Reference::Map(i) => (relo_kind::MAP, *i),
+                    Reference::ExternLd64(i) => (relo_kind::EXTERN_LD64, *i),
+                    Reference::ExternCall(i) => (relo_kind::EXTERN_CALL, *i),
+                    Reference::Call(_) | Reference::Address(_) => return None,
+                };
+                Some(Relo {
+                    insn: *insn,
+                    kind,
+                    index,
+                })
+            })
+            .collect();
+        let func_info = linked.func_info.iter();
+        let func_info: Vec<u8> = func_info
+            .flat_map(|(insn, id)| [*insn, self.compact.id(*id)])
+            .flat_map(u32::to_le_bytes)
+            .collect();
+        let line_info = linked.line_info.iter();
+        let line_info: Vec<u8> = line_info
+            .flat_map(|(insn, [file, text, place])| {
+                let moved = |offset| self.compact.text(self.btf.str(offset));
+                [*insn, moved(*file), moved(*text), *place]
+            })
+            .flat_map(u32::to_le_bytes)
+            .collect();
+        let insns: Vec<u8> = insns.iter().flat_map(|insn| insn.bytes()).collect();
+        let attach_kind = target_kind::EXACT | prog.sec.attach.kind;
+        let record = image::Prog {
+            name: self.str(prog.name.as_bytes()),
+            link_name: self.str(&prog.link_name),
+            prog_type: prog.sec.prog_type,
+            attach_type: prog.sec.attach_type,
+            prog_flags: prog.sec.prog_flags,
+            attach_target: 1 + self.target(prog.attach_target.as_bytes(), attach_kind),
+            insns: self.writer.insns(&insns),
+            relos: self.writer.relos(&relos),
+            core_relos: self.writer.core_relos(&core_relos),
+            func_info: self.writer.func_info(&func_info),
+            line_info: self.writer.line_info(&line_info),
+        };
+        self.writer.prog(record);
+    }
+
+    fn core_relo(&mut self, insn: u32, relo: &CoreRelo) -> image::CoreRelo {
+        let accessors = relo.steps.iter().map(|step| match *step {
+            Step::Array { index, .. } => [0, index, 0],
+            Step::Member {
+                name,
+                index,
+                type_id,
+                ..
+            } => {
+                let name = self.str(self.btf.str(name)).0;
+                [name, index, self.compact.id(type_id)]
+            }
+            Step::Enumerator { name, index, .. } => {
+                let name = self.str(essential_name(self.btf.str(name))).0;
+                [name, index, 0]
+            }
+        });
+        let spec: Vec<[u32; 3]> = accessors.collect();
+        let accessors = match self.specs.get(&spec) {
+            Some(known) => *known,
+            None => {
+                let records = spec.iter().map(|&[name, index, type_id]| Accessor {
+                    name: Str(name),
+                    index,
+                    type_id,
+                });
+                let span = self.writer.accessors(&records.collect::<Vec<_>>());
+                self.specs.insert(spec, span);
+                span
+            }
+        };
+        let name = essential_name(self.btf.name(relo.root));
+        let root_kind = match self.btf.ty(relo.root).kind() {
+            kind::ENUM64 => kind::ENUM,
+            other => other,
+        };
+        let target = match relo.kind {
+            image::core_kind::TYPE_ID_LOCAL => 0,
+            _ => self.target(name, target_kind::CORE | root_kind),
+        };
+        let type_id = self.compact.id(relo.root);
+        image::CoreRelo {
+            insn,
+            kind: relo.kind,
+            type_id,
+            target,
+            accessors,
+            access_str: self.str(self.btf.str(relo.access)),
+            local_value: if relo.is_type_id() {
+                u64::from(type_id)
+            } else {
+                relo.value
+            },
+            local_bit_offset: relo.bit_offset,
+            local_size: relo.load_size,
+            flags: relo.flags,
+        }
+    }
+}
+
+/// A name without its flavor: `task_struct___v5` is another view of `task_struct`.
+fn essential_name(name: &[u8]) -> &[u8] {
+    let flavor = name.windows(5).rposition(|w| match w {
+        [before, b'_', b'_', b'_', after] => *before != b'_' && *after != b'_',
+        _ => false,
+    });
+    flavor.and_then(|at| name.get(..=at)).unwrap_or(name)
+}

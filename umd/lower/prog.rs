@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The programs: what they are (section name), what they are called when
+//! attached (link name), and what they consist of.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::btf::{Btf, kind};
+use crate::error::{LowerError, Result};
+use crate::func::Funcs;
+use crate::link::{Linked, link};
+use crate::sec::{self, Sec};
+
+/// `btf_decl_tag("link_name:NAME")` on a program names the file of its link.
+const LINK_NAME: &[u8] = b"link_name:";
+/// The link name is part of a 16-byte field with a NUL (`kmod-shim/wire.h`).
+const LINK_NAME_BYTES: usize = 15;
+/// Most instructions of all programs together, so that few functions that many
+/// programs share cannot fill memory: 64 MiB of instructions.
+const MAX_INSNS: usize = 8 << 20;
+
+pub(crate) struct Prog<'f> {
+    pub(crate) name: &'f str,
+    /// Empty: not attached.
+    pub(crate) link_name: Vec<u8>,
+    pub(crate) sec: &'static Sec,
+    pub(crate) attach_target: String,
+    pub(crate) linked: Linked<'f>,
+}
+
+/// The programs by section and place in it.
+pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf) -> Result<Vec<Prog<'f>>> {
+    let mut link_names = link_names(btf)?;
+    let mut taken = HashSet::new();
+    let mut progs = Vec::new();
+    let mut insns = 0;
+    for (index, func) in funcs.0.iter().enumerate().filter(|(_, f)| !f.is_subprog()) {
+        let locate = |e| func.locate(0, e);
+        let (sec, attach_target) = sec::find(func.section_name).map_err(locate)?;
+        let type_id = func.func_info.first().map_or(0, |(_, id)| *id);
+        let link_name = link_names.remove(&type_id).unwrap_or_default();
+        if !link_name.is_empty() && !taken.insert(link_name.clone()) {
+            return Err(locate(LowerError::new(
+                "link name is taken by another program",
+            )));
+        }
+        let linked = link(funcs, index)?;
+        insns += linked.insns.len();
+        if insns > MAX_INSNS {
+            let what = format!("programs of more than {MAX_INSNS} instructions in all");
+            return Err(locate(LowerError::new(what)));
+        }
+        progs.push(Prog {
+            name: func.name,
+            link_name,
+            sec,
+            attach_target,
+            linked,
+        });
+    }
+    // Lowest first: the message must not depend on the hash.
+    if let Some(id) = link_names.into_keys().min() {
+        let what = "link name on something that is no program";
+        return Err(LowerError::new(what).section(".BTF").symbol(btf.name(id)));
+    }
+    Ok(progs)
+}
+
+pub(crate) fn is_link_name(tag: &[u8]) -> bool {
+    tag.starts_with(LINK_NAME)
+}
+
+/// Link names by the type that they are on.
+fn link_names(btf: &Btf) -> Result<HashMap<u32, Vec<u8>>> {
+    let mut names = HashMap::new();
+    for (_, tag) in btf.iter().filter(|(_, ty)| ty.is(kind::DECL_TAG)) {
+        let Some(name) = btf.str(tag.name).strip_prefix(LINK_NAME) else {
+            continue;
+        };
+        let wrong = |what: &str| {
+            LowerError::new(what)
+                .section(".BTF")
+                .symbol(btf.name(tag.third))
+        };
+        // The index counts parameters and members; -1 is the function itself.
+        if tag.extra() != u32::MAX || !btf.ty(tag.third).is(kind::FUNC) {
+            return Err(wrong("link name on something that is no program"));
+        }
+        if !(1..=LINK_NAME_BYTES).contains(&name.len()) {
+            return Err(wrong("link name is not 1 to 15 bytes long"));
+        }
+        let graphic = name.iter().all(|b| b.is_ascii_graphic() && *b != b'/');
+        if !graphic || [b".".as_slice(), b".."].contains(&name) {
+            return Err(wrong("link name cannot be a file name"));
+        }
+        if names.insert(tag.third, name.to_vec()).is_some() {
+            return Err(wrong("two link names"));
+        }
+    }
+    Ok(names)
+}

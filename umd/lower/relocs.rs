@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! ELF relocations: finds what each instruction refers to, and prepares it as
+//! far as the object alone allows.
+
+use std::collections::HashMap;
+
+use crate::btf::kind;
+use crate::elf::{
+    Elf, R_BPF_64_32, R_BPF_64_64, Rel, STB_LOCAL, STT_FUNC, STT_SECTION, Section, Symbol,
+};
+use crate::error::{LowerError, Result};
+use crate::externs::Extern;
+use crate::func::{Funcs, Reference, TEXT};
+use crate::insn::{Insn, pseudo};
+use crate::maps::Map;
+
+/// What a relocation can refer to.
+pub(crate) struct Referents<'e, 'a> {
+    pub(crate) elf: &'e Elf<'a>,
+    pub(crate) maps: &'e [Map<'a>],
+    pub(crate) externs: &'e [Extern<'a>],
+}
+
+impl Referents<'_, '_> {
+    /// Gives every function its references.
+    pub(crate) fn apply(&self, funcs: &mut Funcs) -> Result<()> {
+        let by_place: HashMap<_, _> = (0u32..)
+            .zip(self.maps)
+            .map(|(i, m)| ((m.section, m.offset), (i, m)))
+            .collect();
+        for (rel_section, target) in self.elf.relocation_sections() {
+            let Some(section) = self.elf.sections.get(target) else {
+                let what = "relocates a section that does not exist";
+                return Err(LowerError::new(what).section(rel_section.name));
+            };
+            if !section.exec && !self.maps.iter().any(|m| m.section == target) {
+                // BTF and debug information, whose in-place values are right already.
+                continue;
+            }
+            for (i, rel) in rel_section.rels().enumerate() {
+                let wrong = |e: LowerError| e.section(rel_section.name).at(16 * i as u64);
+                let symbol = self.elf.symbols.get(rel.symbol);
+                let symbol =
+                    symbol.ok_or_else(|| wrong(LowerError::new("symbol does not exist")))?;
+                self.relocate(funcs, (target, section), &rel, symbol, &by_place)
+                    .map_err(|e| wrong(e).symbol(self.elf.symbol_name(symbol)))?;
+            }
+        }
+        unrelocated_calls(funcs)
+    }
+
+    fn relocate(
+        &self,
+        funcs: &mut Funcs,
+        (index, section): (usize, &Section),
+        rel: &Rel,
+        symbol: &Symbol,
+        maps: &HashMap<(usize, u64), (u32, &Map)>,
+    ) -> Result<()> {
+        if !section.exec {
+            return Err(LowerError::new("unsupported relocation of data"));
+        }
+        if !rel.offset.is_multiple_of(8) || rel.offset >= section.data.len() as u64 {
+            return Err(LowerError::new("relocation of no instruction"));
+        }
+        let insn = (rel.offset / 8) as u32;
+        let Some(holder) = funcs.find(index, insn) else {
+            return Ok(());
+        };
+        let Some(func) = funcs.0.get(holder) else {
+            return Ok(());
+        };
+        let insn = insn - func.start;
+        let pair = func.insns.get(insn as usize..).unwrap_or_default();
+        let (reference, patched) = match pair {
+            [first, ..] if first.is_call() && rel.kind == R_BPF_64_32 => (
+                self.call(funcs, *first, rel.symbol, symbol)?,
+                [*first, Insn::default()],
+            ),
+            [first, second, ..]
+                if first.is_ld_imm64() && rel.kind == R_BPF_64_64 && second.code == 0 =>
+            {
+                self.load(funcs, [*first, *second], rel.symbol, symbol, maps)?
+            }
+            _ => {
+                let what = format!(
+                    "unsupported relocation type {} of this instruction",
+                    rel.kind.0
+                );
+                return Err(LowerError::new(what));
+            }
+        };
+        if let Some(func) = funcs.0.get_mut(holder) {
+            func.references.push((insn, reference));
+            let words = if patched[0].is_call() { 1 } else { 2 };
+            for (place, new) in func
+                .insns
+                .iter_mut()
+                .skip(insn as usize)
+                .zip(patched)
+                .take(words)
+            {
+                *place = new;
+            }
+            if let Reference::ExternCall(_) = reference
+                && let Some(call) = func.insns.get_mut(insn as usize)
+            {
+                (call.src, call.off, call.imm) = (pseudo::KFUNC_CALL, 0, 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn find_extern(&self, symbol: usize) -> Result<(u32, &Extern<'_>)> {
+        let mut externs = (0u32..).zip(self.externs);
+        externs
+            .find(|(_, e)| e.symbol == symbol)
+            .ok_or_else(|| LowerError::new("relocation against an unknown symbol"))
+    }
+
+    /// What a call calls.
+    fn call(&self, funcs: &Funcs, insn: Insn, index: usize, symbol: &Symbol) -> Result<Reference> {
+        if symbol.undefined {
+            let (i, ksym) = self.find_extern(index)?;
+            if ksym.kind != kind::FUNC {
+                return Err(LowerError::new("call of a variable"));
+            }
+            return Ok(Reference::ExternCall(i));
+        }
+        if !insn.is_subprog_call() {
+            return Err(LowerError::new("relocation of a call of a helper"));
+        }
+        // Static functions are section plus imm, global ones have -1 there.
+        let target = (symbol.value / 8) as i64 + i64::from(insn.imm) + 1;
+        let callee = self
+            .text(symbol)
+            .and_then(|text| funcs.subprog(text, target));
+        callee
+            .map(Reference::Call)
+            .ok_or_else(|| LowerError::new("call of something that is no function in .text"))
+    }
+
+    fn text(&self, symbol: &Symbol) -> Option<usize> {
+        let index = symbol.section?;
+        (self.elf.sections.get(index)?.name == TEXT).then_some(index)
+    }
+
+    /// What an `ld_imm64` loads, and the instruction for it.
+    fn load(
+        &self,
+        funcs: &Funcs,
+        [mut first, mut second]: [Insn; 2],
+        index: usize,
+        symbol: &Symbol,
+        maps: &HashMap<(usize, u64), (u32, &Map)>,
+    ) -> Result<(Reference, [Insn; 2])> {
+        let addend = i64::from(first.imm);
+        let offset = (symbol.value as i64).checked_add(addend);
+        let offset = offset.ok_or_else(|| LowerError::new("address overflows"))?;
+        (first.imm, second.imm) = (0, 0);
+        let reference = if symbol.undefined {
+            first.src = 0;
+            Reference::ExternLd64(self.find_extern(index)?.0)
+        } else if let Some(text) = self.text(symbol)
+            && (symbol.kind == STT_FUNC || symbol.bind == STB_LOCAL && symbol.kind == STT_SECTION)
+        {
+            first.src = pseudo::FUNC;
+            let callee = Some(offset).filter(|o| o % 8 == 0);
+            let callee = callee.and_then(|o| funcs.subprog(text, o / 8));
+            let what = "address of something that is no function in .text";
+            Reference::Address(callee.ok_or_else(|| LowerError::new(what))?)
+        } else {
+            let section = symbol.section;
+            let section = section.ok_or_else(|| LowerError::new("address of no section"))?;
+            // Variables lie in the map that begins with their section.
+            match (maps.get(&(section, 0)), maps.get(&(section, offset as u64))) {
+                (Some((i, map)), _) if map.variables => {
+                    first.src = pseudo::MAP_VALUE;
+                    second.imm = offset as u32 as i32;
+                    if u32::try_from(offset).is_err() {
+                        return Err(LowerError::new("address outside of its section"));
+                    }
+                    Reference::Map(*i)
+                }
+                (_, Some((i, _))) => {
+                    first.src = pseudo::MAP_FD;
+                    Reference::Map(*i)
+                }
+                _ => return Err(LowerError::new("address of something that is in no map")),
+            }
+        };
+        Ok((reference, [first, second]))
+    }
+}
+
+/// Calls within `.text` need no relocation record: `imm` is right as it is.
+/// Also puts the references in order and refuses two for one instruction.
+fn unrelocated_calls(funcs: &mut Funcs) -> Result<()> {
+    for index in 0..funcs.0.len() {
+        let Some(func) = funcs.0.get(index) else {
+            break;
+        };
+        let mut references = func.references.clone();
+        references.sort_by_key(|(insn, _)| *insn);
+        for pair in references.windows(2) {
+            if let [(a, _), (b, _)] = pair
+                && a == b
+            {
+                let what = "two relocations of one instruction";
+                return Err(func.locate(*b, LowerError::new(what)));
+            }
+        }
+        let mut added = Vec::new();
+        for (i, insn) in (0u32..).zip(&func.insns) {
+            let known = references
+                .binary_search_by_key(&i, |(insn, _)| *insn)
+                .is_ok();
+            if !insn.is_subprog_call() || known {
+                continue;
+            }
+            let target = i64::from(func.start) + i64::from(i) + i64::from(insn.imm) + 1;
+            let callee = funcs.subprog(func.section, target);
+            let what = "call of something that is no function in .text";
+            let callee = callee.ok_or_else(|| func.locate(i, LowerError::new(what)))?;
+            added.push((i, Reference::Call(callee)));
+        }
+        references.extend(added);
+        references.sort_by_key(|(insn, _)| *insn);
+        if let Some(func) = funcs.0.get_mut(index) {
+            func.references = references;
+        }
+    }
+    Ok(())
+}
