@@ -3,5 +3,6 @@ no_processes
 mount_bpffs
 test -e $bpffs/progs.debug
 no_processes
-ps >/tmp/ps
-fails grep -i -e umd -e driver /tmp/ps
+ps -o comm >/tmp/ps
+grep -x ps /tmp/ps
+fails grep -e umd -e preload /tmp/ps
