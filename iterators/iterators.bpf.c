@@ -16,8 +16,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 extern __s64 bpf_map_sum_elem_count(const struct bpf_map *map) __ksym __weak;
 
 static const char none[] = "-";
-static const char empty[] = "";
-static const char space[] = " ";
 
 static __u64 str(const char *s)
 {
@@ -76,7 +74,6 @@ int dump_bpf_prog(struct bpf_iter__bpf_prog *ctx)
 {
 	struct seq_file *seq = ctx->meta->seq;
 	struct bpf_prog *prog = ctx->prog;
-	__u64 func = str(empty), sep = str(empty), target = str(empty);
 	struct bpf_prog *dst_prog;
 	struct bpf_prog_aux *aux;
 
@@ -88,16 +85,20 @@ int dump_bpf_prog(struct bpf_iter__bpf_prog *ctx)
 	aux = prog->aux;
 	dst_prog = aux->dst_prog;
 	/*
+	 * Printed piece by piece: strings of several origins in one argument
+	 * array would multiply the paths that the verifier walks (945
+	 * instructions instead of 238 on 6.18, half a load's time).
+	 */
+	seq_printf(seq, "%4u %-16s ", aux->id, prog_name(aux));
+	/*
 	 * attach_func_name is borrowed from the target's BTF. The kernel's own
 	 * BTF stays; that of a target program is held by dst_prog, which the
 	 * first attachment clears (since 5.10): the name may dangle then.
 	 */
 	if (aux->attach_func_name && (dst_prog || aux->saved_dst_prog_type == BPF_PROG_TYPE_UNSPEC))
-		func = str(aux->attach_func_name);
-	if (dst_prog) {
-		sep = str(space);
-		target = prog_name(dst_prog->aux);
-	}
-	seq_printf(seq, "%4u %-16s %s%s%s\n", aux->id, prog_name(aux), func, sep, target);
+		seq_printf(seq, "%s", str(aux->attach_func_name));
+	if (dst_prog)
+		seq_printf(seq, " %s", prog_name(dst_prog->aux));
+	seq_puts(seq, "\n");
 	return 0;
 }

@@ -13,6 +13,7 @@ export driver
 
 # The mounts vanish with their namespace, the rest with this.
 TMPDIR=$(mktemp -d)
+chmod 755 "$TMPDIR"
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 
