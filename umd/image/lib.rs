@@ -22,8 +22,8 @@ mod write;
 
 pub use read::{Image, ImageError, Records};
 pub use record::{
-    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Relo, Span, Str, Target, core_flags,
-    core_kind, extern_flags, map_flags, relo_kind, target_kind,
+    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str, Target,
+    core_flags, core_kind, extern_flags, map_flags, relo_kind, target_kind,
 };
 #[cfg(feature = "writer")]
 pub use write::Writer;
@@ -41,20 +41,34 @@ pub const LINE_INFO_BYTES: usize = 16;
 /// The sections, in the order in which the header lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub(crate) enum Section {
+pub enum Section {
+    /// The [`Object`] record.
     Object,
+    /// NUL-terminated strings.
     Strings,
+    /// BTF as `BPF_BTF_LOAD` takes it.
     Btf,
+    /// Initial contents of maps.
     Data,
+    /// Instructions of all programs.
     Insns,
+    /// func_info of all programs.
     FuncInfo,
+    /// line_info of all programs.
     LineInfo,
+    /// [`Map`] records.
     Maps,
+    /// [`Prog`] records.
     Progs,
+    /// [`Relo`] records.
     Relos,
+    /// [`CoreRelo`] records.
     CoreRelos,
+    /// [`Accessor`] records.
     Accessors,
+    /// [`Target`] records.
     Targets,
+    /// [`Extern`] records.
     Externs,
 }
 

@@ -8,10 +8,10 @@
 use core::marker::PhantomData;
 
 use crate::record::{
-    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Relo, Span, Str, Target, core_kind,
-    relo_kind, target_kind,
+    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str, Target,
+    relo_kind,
 };
-use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
+use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, Section};
 
 /// What is wrong with an image, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,6 @@ pub struct ImageError {
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
-    sections: [&'a [u8]; SECTIONS],
 }
 
 /// A table of records.
@@ -72,8 +71,44 @@ impl<'a, R: Record> Records<'a, R> {
 
     /// The records in order.
     pub fn iter(&self) -> impl Iterator<Item = R> + use<'a, R> {
-        self.bytes.chunks_exact(R::BYTES).map(R::read)
+        let mut bytes = self.bytes;
+        core::iter::from_fn(move || {
+            let (record, rest) = bytes.split_at_checked(R::BYTES)?;
+            bytes = rest;
+            Some(R::read(record))
+        })
     }
+}
+
+/// Each section of elements: its name, the size of one, and what its fields refer to.
+const TABLES: [(Section, &str, usize, &[Refers]); 12] = [
+    (Section::Object, "object", Object::BYTES, Object::REFERS),
+    (Section::Insns, "instructions", INSN_BYTES, &[]),
+    (Section::FuncInfo, "func_info", FUNC_INFO_BYTES, &[]),
+    (Section::LineInfo, "line_info", LINE_INFO_BYTES, &[]),
+    (Section::Maps, "map", Map::BYTES, Map::REFERS),
+    (Section::Progs, "program", Prog::BYTES, Prog::REFERS),
+    (Section::Relos, "relocation", Relo::BYTES, Relo::REFERS),
+    (
+        Section::CoreRelos,
+        "CO-RE relocation",
+        CoreRelo::BYTES,
+        CoreRelo::REFERS,
+    ),
+    (
+        Section::Accessors,
+        "accessor",
+        Accessor::BYTES,
+        Accessor::REFERS,
+    ),
+    (Section::Targets, "target", Target::BYTES, Target::REFERS),
+    (Section::Externs, "extern", Extern::BYTES, Extern::REFERS),
+    (Section::Data, "data", 1, &[]),
+];
+
+fn element_bytes(section: Section) -> usize {
+    let table = TABLES.iter().find(|t| t.0 == section);
+    table.map_or(1, |t| t.2)
 }
 
 /// The bytes of `span` in a section of elements of `size` bytes.
@@ -97,203 +132,129 @@ impl<'a> Image<'a> {
             what,
             offset: offset as u32,
         };
-        if bytes.get(..4) != Some(MAGIC.as_slice()) {
+        if bytes.len() < HEADER_BYTES || !bytes.starts_with(&MAGIC) {
             return Err(wrong("magic", 0));
         }
         if word(bytes, 4).map(|len| len as usize) != Some(bytes.len()) {
             return Err(wrong("length", 4));
         }
-        let mut sections: [&[u8]; SECTIONS] = [&[]; SECTIONS];
         // Sections follow each other without gaps, in the order of the header.
         let mut end = HEADER_BYTES;
-        for (i, section) in sections.iter_mut().enumerate() {
-            let at = 8 + 8 * i;
-            let (offset, len) = word(bytes, at)
-                .zip(word(bytes, at + 4))
-                .ok_or(wrong("header", at))?;
-            if offset as usize != end {
+        for at in (8..HEADER_BYTES).step_by(8) {
+            let (offset, len) = (word(bytes, at), word(bytes, at + 4));
+            if offset.map(|offset| offset as usize) != Some(end) {
                 return Err(wrong("section offset", at));
             }
-            *section = bytes
-                .get(end..)
-                .and_then(|b| b.get(..len as usize))
-                .ok_or(wrong("section length", at))?;
-            end += len as usize;
+            let len = len.unwrap_or(0) as usize;
+            if len > bytes.len() - end {
+                return Err(wrong("section length", at));
+            }
+            end += len;
         }
         if end != bytes.len() {
             return Err(wrong("trailing bytes", end));
         }
-        let image = Image { bytes, sections };
+        let image = Image { bytes };
         image.check()?;
         Ok(image)
     }
 
+    /// Offset and bytes of a section.
+    #[inline(never)]
+    fn place(&self, section: Section) -> (usize, &'a [u8]) {
+        let at = 8 + 8 * section as usize;
+        let offset = word(self.bytes, at).unwrap_or(0) as usize;
+        let len = word(self.bytes, at + 4).unwrap_or(0) as usize;
+        let tail = self.bytes.get(offset..).unwrap_or_default();
+        (offset, tail.get(..len).unwrap_or_default())
+    }
+
     fn section(&self, section: Section) -> &'a [u8] {
-        self.sections
-            .get(section as usize)
-            .copied()
-            .unwrap_or_default()
+        self.place(section).1
     }
 
-    /// Offset in the image of byte `offset` of a section.
-    fn position(&self, section: Section, offset: usize) -> u32 {
-        let before = self
-            .sections
-            .iter()
-            .take(section as usize)
-            .map(|s| s.len())
-            .sum::<usize>();
-        (HEADER_BYTES + before + offset) as u32
-    }
-
-    /// Checks each record of a table; the check gives the name of the bad field.
-    fn check_records<R: Record>(
-        &self,
-        section: Section,
-        check: impl Fn(R) -> Option<&'static str>,
-    ) -> Result<(), ImageError> {
-        let bytes = self.section(section);
-        for (i, record) in bytes.chunks(R::BYTES).enumerate() {
-            let what = if record.len() == R::BYTES {
-                check(R::read(record))
-            } else {
-                Some("table length")
-            };
-            if let Some(what) = what {
-                let offset = self.position(section, i * R::BYTES);
-                return Err(ImageError { what, offset });
-            }
+    fn wrong(&self, what: &'static str, section: Section, offset: usize) -> ImageError {
+        ImageError {
+            what,
+            offset: (self.place(section).0 + offset) as u32,
         }
-        Ok(())
-    }
-
-    fn has_str(&self, string: Str) -> bool {
-        (string.0 as usize) < self.section(Section::Strings).len()
-    }
-
-    fn has(&self, section: Section, span: Span, size: usize) -> bool {
-        elements(self.section(section), span, size).is_some()
     }
 
     fn check(&self) -> Result<(), ImageError> {
         let strings = self.section(Section::Strings);
-        // The last NUL ends every string, the first one is the empty string.
+        // The first NUL is the empty string, the last one ends every string.
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
-            return Err(ImageError {
-                what: "strings",
-                offset: self.position(Section::Strings, 0),
-            });
+            return Err(self.wrong("strings", Section::Strings, 0));
         }
-        for (section, size) in [
-            (Section::Insns, INSN_BYTES),
-            (Section::FuncInfo, FUNC_INFO_BYTES),
-            (Section::LineInfo, LINE_INFO_BYTES),
-        ] {
-            if !self.section(section).len().is_multiple_of(size) {
-                return Err(ImageError {
-                    what: "table length",
-                    offset: self.position(section, 0),
-                });
+        for (section, what, size, fields) in TABLES {
+            let bytes = self.section(section);
+            if !bytes.len().is_multiple_of(size) {
+                return Err(self.wrong(what, section, bytes.len()));
+            }
+            for (i, record) in bytes.chunks_exact(size).enumerate() {
+                if !self.refers(record, fields) {
+                    return Err(self.wrong(what, section, i * size));
+                }
             }
         }
         if self.section(Section::Object).len() != Object::BYTES {
-            return Err(ImageError {
-                what: "object",
-                offset: HEADER_BYTES as u32,
-            });
+            return Err(self.wrong("object", Section::Object, 0));
         }
-        let first = |bad: &[(bool, &'static str)]| bad.iter().find(|b| b.0).map(|b| b.1);
-        self.check_records(Section::Object, |o: Object| {
-            first(&[
-                (!self.has_str(o.name), "object name"),
-                (!self.has_str(o.license), "license"),
-            ])
-        })?;
-        self.check_records(Section::Maps, |m: Map| {
-            first(&[
-                (!self.has_str(m.name), "map name"),
-                (!self.has(Section::Data, m.data, 1), "map data"),
-                (
-                    m.data.len != 0 && m.data.len != m.value_size,
-                    "map data length",
-                ),
-            ])
-        })?;
-        self.check_records(Section::Targets, |t: Target| {
-            let class = t.kind & !target_kind::BTF_KIND_MASK;
-            first(&[
-                (!self.has_str(t.name), "target name"),
-                (
-                    class != target_kind::CORE && class != target_kind::EXACT,
-                    "target kind",
-                ),
-            ])
-        })?;
-        self.check_records(Section::Externs, |e: Extern| {
-            first(&[
-                (!self.has_str(e.name), "extern name"),
-                (self.targets().get(e.target).is_none(), "extern target"),
-            ])
-        })?;
-        self.check_records(Section::Accessors, |a: Accessor| {
-            first(&[(!self.has_str(a.name), "accessor name")])
-        })?;
-        self.check_records(Section::CoreRelos, |r: CoreRelo| {
-            let local = r.kind == core_kind::TYPE_ID_LOCAL;
-            first(&[
-                (r.kind > core_kind::TYPE_MATCHES, "CO-RE kind"),
-                (
-                    !local && self.targets().get(r.target).is_none(),
-                    "CO-RE target",
-                ),
-                (
-                    !self.has(Section::Accessors, r.accessors, Accessor::BYTES),
-                    "CO-RE accessors",
-                ),
-                (!self.has_str(r.access_str), "CO-RE access string"),
-            ])
-        })?;
-        self.check_records(Section::Relos, |r: Relo| {
-            let target = match r.kind {
-                relo_kind::MAP => self.maps().get(r.index).is_some(),
-                relo_kind::EXTERN_LD64 | relo_kind::EXTERN_CALL => {
-                    self.externs().get(r.index).is_some()
-                }
-                _ => false,
-            };
-            first(&[(!target, "relocation")])
-        })?;
-        self.check_records(Section::Progs, |p: Prog| self.check_prog(p))
+        // The kernel copies a whole value from the data.
+        let bad = |m: &Map| m.data.len != 0 && m.data.len != m.value_size;
+        if let Some(i) = self.maps().iter().position(|m| bad(&m)) {
+            return Err(self.wrong("map data", Section::Maps, i * Map::BYTES));
+        }
+        let relos = Records::<Relo>::new(self.section(Section::Relos));
+        let bad = |r: &Relo| match r.kind {
+            relo_kind::MAP => self.maps().get(r.index).is_none(),
+            relo_kind::EXTERN_LD64 | relo_kind::EXTERN_CALL => {
+                self.externs().get(r.index).is_none()
+            }
+            _ => true,
+        };
+        match relos.iter().position(|r| bad(&r)) {
+            Some(i) => Err(self.wrong("relocation", Section::Relos, i * Relo::BYTES)),
+            None => Ok(()),
+        }
     }
 
-    fn check_prog(&self, p: Prog) -> Option<&'static str> {
-        let spans = [
-            (Section::Insns, p.insns, INSN_BYTES, "instructions"),
-            (Section::FuncInfo, p.func_info, FUNC_INFO_BYTES, "func_info"),
-            (Section::LineInfo, p.line_info, LINE_INFO_BYTES, "line_info"),
-            (Section::Relos, p.relos, Relo::BYTES, "relocations"),
-            (
-                Section::CoreRelos,
-                p.core_relos,
-                CoreRelo::BYTES,
-                "CO-RE relocations",
-            ),
-        ];
-        for (section, span, size, what) in spans {
-            if !self.has(section, span, size) {
-                return Some(what);
+    /// Is all there that the fields of a record refer to?
+    fn refers(&self, record: &[u8], fields: &[Refers]) -> bool {
+        let mut at = 0;
+        fields.iter().all(|field| {
+            let value = word(record, at).unwrap_or(0);
+            at += 4;
+            match *field {
+                Refers::Value(words) => {
+                    at += 4 * (words - 1);
+                    true
+                }
+                Refers::Str => (value as usize) < self.section(Section::Strings).len(),
+                Refers::Index(section) => self.has(section, value, 1),
+                Refers::IndexOrNone(section) => value == 0 || self.has(section, value - 1, 1),
+                Refers::Span(section) => {
+                    let len = word(record, at).unwrap_or(0);
+                    at += 4;
+                    self.has(section, value, len)
+                }
             }
-        }
-        if !self.has_str(p.name) || !self.has_str(p.link_name) {
-            return Some("program name");
-        }
-        if p.attach_target != 0 && self.targets().get(p.attach_target - 1).is_none() {
-            return Some("attach target");
-        }
-        let outside = |insn: u32| insn >= p.insns.len;
-        let relos = self.relos(&p).iter().any(|r| outside(r.insn));
-        let core_relos = self.core_relos(&p).iter().any(|r| outside(r.insn));
-        (relos || core_relos).then_some("relocated instruction")
+        })
+    }
+
+    fn has(&self, section: Section, start: u32, len: u32) -> bool {
+        elements(
+            self.section(section),
+            Span { start, len },
+            element_bytes(section),
+        )
+        .is_some()
+    }
+
+    /// The bytes of a span; it has been checked.
+    #[inline(never)]
+    fn elements(&self, section: Section, span: Span) -> &'a [u8] {
+        elements(self.section(section), span, element_bytes(section)).unwrap_or_default()
     }
 
     /// The bytes of the image itself.
@@ -304,9 +265,18 @@ impl<'a> Image<'a> {
 
     /// The string at `string`, without its NUL.
     #[must_use]
+    #[inline(never)]
     pub fn str(&self, string: Str) -> &'a [u8] {
         let tail = self.section(Section::Strings).get(string.0 as usize..);
         tail.and_then(|t| t.split(|b| *b == 0).next())
+            .unwrap_or_default()
+    }
+
+    /// The string at `string` with its NUL, as the kernel takes strings.
+    #[must_use]
+    pub fn c_str(&self, string: Str) -> &'a [u8] {
+        let tail = self.section(Section::Strings).get(string.0 as usize..);
+        tail.and_then(|t| t.split_inclusive(|b| *b == 0).next())
             .unwrap_or_default()
     }
 
@@ -349,35 +319,25 @@ impl<'a> Image<'a> {
     /// Initial contents of a map; empty if it has none.
     #[must_use]
     pub fn data(&self, map: &Map) -> &'a [u8] {
-        elements(self.section(Section::Data), map.data, 1).unwrap_or_default()
+        self.elements(Section::Data, map.data)
     }
 
     /// Instructions of a program, 8 bytes each.
     #[must_use]
     pub fn insns(&self, prog: &Prog) -> &'a [u8] {
-        elements(self.section(Section::Insns), prog.insns, INSN_BYTES).unwrap_or_default()
+        self.elements(Section::Insns, prog.insns)
     }
 
     /// func_info of a program, 8 bytes each.
     #[must_use]
     pub fn func_info(&self, prog: &Prog) -> &'a [u8] {
-        elements(
-            self.section(Section::FuncInfo),
-            prog.func_info,
-            FUNC_INFO_BYTES,
-        )
-        .unwrap_or_default()
+        self.elements(Section::FuncInfo, prog.func_info)
     }
 
     /// line_info of a program, 16 bytes each.
     #[must_use]
     pub fn line_info(&self, prog: &Prog) -> &'a [u8] {
-        elements(
-            self.section(Section::LineInfo),
-            prog.line_info,
-            LINE_INFO_BYTES,
-        )
-        .unwrap_or_default()
+        self.elements(Section::LineInfo, prog.line_info)
     }
 
     /// Relocations of a program.

@@ -2,11 +2,15 @@
 //! The records of an image. Every field is one little-endian `u32`, so that a
 //! record has one layout everywhere and any alignment will do.
 
+use crate::Section;
+
 /// A record of a table section.
 pub trait Record: Copy {
     /// Length in bytes.
     const BYTES: usize;
-    /// Decodes a record from exactly [`Self::BYTES`] bytes; missing bytes read as 0.
+    /// What each field refers to, in order.
+    const REFERS: &'static [Refers];
+    /// Decodes a record from the first [`Self::BYTES`] bytes; all 0 if there are fewer.
     fn read(bytes: &[u8]) -> Self;
     /// Calls `put` with each word in order.
     fn words(&self, put: &mut dyn FnMut(u32));
@@ -27,9 +31,25 @@ pub struct Span {
     pub len: u32,
 }
 
+/// What a field refers to; [`Image::parse`](crate::Image::parse) checks that it is there.
+#[derive(Clone, Copy, Debug)]
+pub enum Refers {
+    /// Nothing: so many words of plain value.
+    Value(usize),
+    /// A string.
+    Str,
+    /// A span of elements of a section.
+    Span(Section),
+    /// An element of a section.
+    Index(Section),
+    /// An element of a section by 1 + index, or none by 0.
+    IndexOrNone(Section),
+}
+
 /// A field type: one or two words.
 trait Field: Copy {
     const WORDS: usize;
+    const REFERS: Refers = Refers::Value(Self::WORDS);
     fn read(bytes: &[u8], word: usize) -> Self;
     fn words(self, put: &mut dyn FnMut(u32));
 }
@@ -62,6 +82,7 @@ impl Field for u64 {
 
 impl Field for Str {
     const WORDS: usize = 1;
+    const REFERS: Refers = Refers::Str;
     #[inline(always)]
     fn read(bytes: &[u8], word: usize) -> Self {
         Str(u32::read(bytes, word))
@@ -86,8 +107,11 @@ impl Field for Span {
     }
 }
 
+/// `name: type` or `name: type => Refers`, for what the type does not say.
 macro_rules! record {
-    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)+ }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$fdoc:meta])* $field:ident: $ty:ty $(=> $refers:expr)?,)+
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name {
@@ -96,8 +120,13 @@ macro_rules! record {
 
         impl Record for $name {
             const BYTES: usize = 4 * (0 $(+ <$ty as Field>::WORDS)+);
+            const REFERS: &'static [Refers] = &[$(record!(@ $ty $(, $refers)?)),+];
             #[inline(always)]
             fn read(bytes: &[u8]) -> Self {
+                // A known length lets every read below be a plain load.
+                let Some(bytes) = bytes.first_chunk::<{ Self::BYTES }>() else {
+                    return Self::default();
+                };
                 let mut word = 0;
                 $(let $field = <$ty as Field>::read(bytes, word);
                 word += <$ty as Field>::WORDS;)+
@@ -109,6 +138,8 @@ macro_rules! record {
             }
         }
     };
+    (@ $ty:ty, $refers:expr) => { $refers };
+    (@ $ty:ty) => { <$ty as Field>::REFERS };
 }
 
 record! {
@@ -141,7 +172,7 @@ record! {
         /// Type of the value in the image's BTF, or 0.
         btf_value_type_id: u32,
         /// Bytes of the data section that are written to key 0; empty: none.
-        data: Span,
+        data: Span => Refers::Span(Section::Data),
         /// Bits of [`map_flags`].
         flags: u32,
     }
@@ -167,17 +198,17 @@ record! {
         /// `BPF_F_*` of `BPF_PROG_LOAD`.
         prog_flags: u32,
         /// 1 + index of the [`Target`] that gives `attach_btf_id`; 0: none.
-        attach_target: u32,
+        attach_target: u32 => Refers::IndexOrNone(Section::Targets),
         /// Its instructions.
-        insns: Span,
+        insns: Span => Refers::Span(Section::Insns),
         /// Its [`Relo`]s, by ascending instruction.
-        relos: Span,
+        relos: Span => Refers::Span(Section::Relos),
         /// Its [`CoreRelo`]s, by ascending instruction.
-        core_relos: Span,
+        core_relos: Span => Refers::Span(Section::CoreRelos),
         /// Its func_info; `insn_off` in instructions from its first one.
-        func_info: Span,
+        func_info: Span => Refers::Span(Section::FuncInfo),
         /// Its line_info; `insn_off` in instructions from its first one.
-        line_info: Span,
+        line_info: Span => Refers::Span(Section::LineInfo),
     }
 }
 
@@ -213,10 +244,10 @@ record! {
         kind: u32,
         /// Local root type in the image's BTF.
         type_id: u32,
-        /// Index of the [`Target`] whose types are the candidates; unused for `TYPE_ID_LOCAL`.
-        target: u32,
+        /// 1 + index of the [`Target`] whose types are the candidates; 0 for `TYPE_ID_LOCAL`.
+        target: u32 => Refers::IndexOrNone(Section::Targets),
         /// The spec: [`Accessor`]s from the root inwards; empty for type-based kinds.
-        accessors: Span,
+        accessors: Span => Refers::Span(Section::Accessors),
         /// The access string of the record, for messages ("0:1:2").
         access_str: Str,
         /// Value that the local types give.
@@ -300,7 +331,7 @@ record! {
         /// Its name as the program knows it.
         name: Str,
         /// Index of the [`Target`].
-        target: u32,
+        target: u32 => Refers::Index(Section::Targets),
         /// Local type in the image's BTF that the kernel's must be compatible with: the variable's type, the kfunc's prototype.
         type_id: u32,
         /// Bits of [`extern_flags`].

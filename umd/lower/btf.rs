@@ -1,176 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! BTF of the object, as far as lowering has to understand it.
+//! BTF of the object: its types by id, and its strings.
 //!
-//! Every type is kept as its words; one table says which word is a string, a
-//! type or plain data. [`Btf::parse`] checks each reference once, so that what
-//! comes later needs no error for them. Kinds that the table does not know are
-//! refused: their words could hide references.
+//! [`Btf::parse`] checks each reference once, so that what comes later needs no
+//! error for them.
 
+use crate::btf_type::read_type;
+pub(crate) use crate::btf_type::{EXTERN, GLOBAL, STATIC, Type, Word, kind};
 use crate::error::{LowerError, Result, printable};
-
-/// `BTF_KIND_*` of the uapi `linux/btf.h`.
-pub(crate) mod kind {
-    pub(crate) const INT: u32 = 1;
-    pub(crate) const PTR: u32 = 2;
-    pub(crate) const ARRAY: u32 = 3;
-    pub(crate) const STRUCT: u32 = 4;
-    pub(crate) const UNION: u32 = 5;
-    pub(crate) const ENUM: u32 = 6;
-    pub(crate) const FWD: u32 = 7;
-    pub(crate) const TYPEDEF: u32 = 8;
-    pub(crate) const VOLATILE: u32 = 9;
-    pub(crate) const CONST: u32 = 10;
-    pub(crate) const RESTRICT: u32 = 11;
-    pub(crate) const FUNC: u32 = 12;
-    pub(crate) const FUNC_PROTO: u32 = 13;
-    pub(crate) const VAR: u32 = 14;
-    pub(crate) const DATASEC: u32 = 15;
-    pub(crate) const FLOAT: u32 = 16;
-    pub(crate) const DECL_TAG: u32 = 17;
-    pub(crate) const TYPE_TAG: u32 = 18;
-    pub(crate) const ENUM64: u32 = 19;
-}
 
 pub(crate) const MAGIC: u16 = 0xeb9f;
 pub(crate) const VERSION: u8 = 1;
 /// Header up to `str_len`; 7.3 knows a longer one.
 pub(crate) const HEADER_BYTES: usize = 24;
-/// Static linkage of a VAR or FUNC.
-pub(crate) const STATIC: u32 = 0;
-/// Linkage of an allocated global VAR, or of a global FUNC.
-pub(crate) const GLOBAL: u32 = 1;
-/// Linkage of an extern VAR or FUNC.
-pub(crate) const EXTERN: u32 = 2;
-
-/// What a word of a type is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Word {
-    Plain,
-    Str,
-    Type,
-}
-use Word::{Plain, Str, Type as Id};
-
-/// The words of a kind: the third of `struct btf_type`, those that follow once,
-/// and those that follow `vlen` times.
-pub(crate) struct Layout {
-    third: Word,
-    once: &'static [Word],
-    each: &'static [Word],
-}
-
-fn layout(kind: u32) -> Option<Layout> {
-    let layout = |third, once, each| Some(Layout { third, once, each });
-    match kind {
-        kind::INT => layout(Plain, &[Plain], &[]),
-        kind::ARRAY => layout(Plain, &[Id, Id, Plain], &[]),
-        kind::STRUCT | kind::UNION => layout(Plain, &[], &[Str, Id, Plain]),
-        kind::ENUM => layout(Plain, &[], &[Str, Plain]),
-        kind::ENUM64 => layout(Plain, &[], &[Str, Plain, Plain]),
-        kind::FWD | kind::FLOAT => layout(Plain, &[], &[]),
-        kind::PTR | kind::TYPEDEF | kind::VOLATILE | kind::CONST => layout(Id, &[], &[]),
-        kind::RESTRICT | kind::FUNC | kind::TYPE_TAG => layout(Id, &[], &[]),
-        kind::FUNC_PROTO => layout(Id, &[], &[Str, Id]),
-        kind::VAR | kind::DECL_TAG => layout(Id, &[Plain], &[]),
-        kind::DATASEC => layout(Plain, &[], &[Id, Plain, Plain]),
-        _ => None,
-    }
-}
-
-/// A type: `struct btf_type` and the words behind it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Type {
-    pub(crate) name: u32,
-    info: u32,
-    /// Size in bytes, or a type id.
-    pub(crate) third: u32,
-    pub(crate) rest: Vec<u32>,
-}
-
-impl Type {
-    // vlen has 24 bits and the kind 7 since 7.3; before, the added bits are 0.
-    pub(crate) fn kind(&self) -> u32 {
-        (self.info >> 24) & 0x7f
-    }
-
-    pub(crate) fn vlen(&self) -> usize {
-        (self.info & 0x00ff_ffff) as usize
-    }
-
-    pub(crate) fn kind_flag(&self) -> bool {
-        self.info >> 31 != 0
-    }
-
-    pub(crate) fn is(&self, kind: u32) -> bool {
-        self.kind() == kind
-    }
-
-    pub(crate) fn is_composite(&self) -> bool {
-        self.is(kind::STRUCT) || self.is(kind::UNION)
-    }
-
-    pub(crate) fn is_any_enum(&self) -> bool {
-        self.is(kind::ENUM) || self.is(kind::ENUM64)
-    }
-
-    /// Linkage of a FUNC.
-    pub(crate) fn func_linkage(&self) -> u32 {
-        self.info & 0x00ff_ffff
-    }
-
-    pub(crate) fn set_func_linkage(&mut self, linkage: u32) {
-        self.info = kind::FUNC << 24 | linkage;
-    }
-
-    /// First word behind `struct btf_type`: linkage of a VAR, encoding of an INT, index of a DECL_TAG.
-    pub(crate) fn extra(&self) -> u32 {
-        self.rest.first().copied().unwrap_or(0)
-    }
-
-    /// Element type and number of elements of an ARRAY.
-    pub(crate) fn array(&self) -> (u32, u32) {
-        let at = |i: usize| self.rest.get(i).copied().unwrap_or(0);
-        (at(0), at(2))
-    }
-
-    /// Name, type and offset word of a member of a STRUCT or UNION.
-    pub(crate) fn member(&self, index: usize) -> Option<[u32; 3]> {
-        self.members().nth(index)
-    }
-
-    /// Also the variables of a DATASEC: type, offset and size.
-    pub(crate) fn members(&self) -> impl Iterator<Item = [u32; 3]> {
-        self.rest.as_chunks::<3>().0.iter().copied()
-    }
-
-    pub(crate) fn members_mut(&mut self) -> &mut [[u32; 3]] {
-        self.rest.as_chunks_mut::<3>().0
-    }
-
-    /// Every word with what it is, in the order of the file; without `info`.
-    pub(crate) fn words(&self) -> impl Iterator<Item = (Word, u32)> {
-        let layout = layout(self.kind()).unwrap_or(Layout {
-            third: Plain,
-            once: &[],
-            each: &[],
-        });
-        let rest = layout.once.iter().chain(layout.each.iter().cycle());
-        [(Str, self.name), (layout.third, self.third)]
-            .into_iter()
-            .chain(rest.copied().zip(self.rest.iter().copied()))
-    }
-
-    /// The words as written to a file, each replaced by what `map` makes of it.
-    pub(crate) fn write(&self, out: &mut Vec<u8>, mut map: impl FnMut(Word, u32) -> u32) {
-        for (i, (word, value)) in self.words().enumerate() {
-            out.extend_from_slice(&map(word, value).to_le_bytes());
-            if i == 0 {
-                out.extend_from_slice(&self.info.to_le_bytes());
-            }
-        }
-    }
-}
-
+/// Longest chain of types that libbpf and the kernel follow.
+pub(crate) const MAX_DEPTH: usize = 32;
 /// Parsed BTF; type 0 is `void`.
 pub(crate) struct Btf<'a> {
     types: Vec<Type>,
@@ -200,6 +43,7 @@ impl<'a> Btf<'a> {
         if first != u32::from(MAGIC) | u32::from(VERSION) << 16 {
             return Err(wrong("not BTF version 1 without flags", 0));
         }
+        // Longer headers are newer ones; what is known of them is their beginning.
         let header_len = word(4)? as usize;
         if header_len < HEADER_BYTES {
             return Err(wrong("header is too short", 4));
@@ -213,6 +57,7 @@ impl<'a> Btf<'a> {
             part.ok_or_else(|| wrong(what, at))
         };
         let strings = part(16, "string section is cut off")?;
+        // Then every string ends, and offset 0 is the empty one.
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
             return Err(wrong("strings do not begin and end with NUL", 16));
         }
@@ -237,9 +82,9 @@ impl<'a> Btf<'a> {
         for (id, ty) in self.iter() {
             for (word, value) in ty.words() {
                 let good = match word {
-                    Plain => true,
-                    Str => (value as usize) < self.strings.len(),
-                    Id => (value as usize) < self.types.len(),
+                    Word::Plain => true,
+                    Word::Str => (value as usize) < self.strings.len(),
+                    Word::Type => (value as usize) < self.types.len(),
                 };
                 if !good {
                     let what = format!("type [{id}] refers to {value}, which does not exist");
@@ -294,9 +139,9 @@ impl<'a> Btf<'a> {
         printable(if name.is_empty() { b"<anon>" } else { name })
     }
 
-    /// Follows modifiers and typedefs; `None` if they form a loop.
+    /// Follows modifiers and typedefs; `None` if there are too many, or a loop of them.
     pub(crate) fn skip_mods(&self, mut id: u32) -> Option<u32> {
-        for _ in 0..self.types.len() {
+        for _ in 0..MAX_DEPTH {
             let ty = self.ty(id);
             match ty.kind() {
                 kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
@@ -311,8 +156,7 @@ impl<'a> Btf<'a> {
     /// Size in bytes as libbpf resolves it, at most `u32::MAX`; `None` if the type has none.
     pub(crate) fn size(&self, mut id: u32) -> Option<u32> {
         let mut elements = 1u32;
-        // The depth up to which libbpf follows a chain of types.
-        for _ in 0..32 {
+        for _ in 0..MAX_DEPTH {
             let ty = self.ty(id);
             match ty.kind() {
                 kind::INT
@@ -342,33 +186,80 @@ impl<'a> Btf<'a> {
     }
 }
 
-/// Reads the first type of `words` and moves on behind it.
-fn read_type(bytes: &mut &[u8]) -> Result<Type> {
-    let mut next = || {
-        let (word, rest) = bytes.split_first_chunk::<4>()?;
-        *bytes = rest;
-        Some(u32::from_le_bytes(*word))
-    };
-    let cut = || LowerError::new("type is cut off");
-    let mut ty = Type {
-        name: next().ok_or_else(cut)?,
-        info: next().ok_or_else(cut)?,
-        third: next().ok_or_else(cut)?,
-        rest: Vec::new(),
-    };
-    let Some(layout) = layout(ty.kind()) else {
-        let what = format!("unsupported BTF kind {}", ty.kind());
-        return Err(LowerError::new(what));
-    };
-    // Both factors are small: 24 bits and at most 3.
-    let each = layout.each.len() * ty.vlen();
-    for _ in 0..layout.once.len() + each {
-        ty.rest.push(next().ok_or_else(cut)?);
-    }
-    Ok(ty)
-}
-
 pub(crate) fn read_word(bytes: &[u8], offset: usize) -> Option<u32> {
     let bytes = bytes.get(offset..)?.first_chunk()?;
     Some(u32::from_le_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INT: u32 = kind::INT << 24;
+
+    /// BTF of these words, with a header of `header_len` bytes and the strings "\0name\0".
+    fn btf(header_len: u32, types: &[u32]) -> Vec<u8> {
+        let len = types.len() as u32 * 4;
+        let mut words = vec![0x0001_eb9f, header_len, 0, len, len, 6];
+        words.resize(header_len as usize / 4, 0);
+        words.extend(types);
+        let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+        bytes.extend_from_slice(b"\0name\0");
+        bytes
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        let error = Btf::parse(bytes).err().expect("was parsed");
+        error.to_string()
+    }
+
+    #[test]
+    fn longer_header_of_7_3_is_read() {
+        for header_len in [24, 32, 40] {
+            let bytes = btf(header_len, &[1, INT, 4, 32]);
+            let btf = Btf::parse(&bytes).expect("parse");
+            assert_eq!(
+                (btf.len(), btf.name(1), btf.size(1)),
+                (2, b"name".as_slice(), Some(4))
+            );
+        }
+        assert_eq!(refusal(&btf(20, &[])), "offset 0x4: header is too short");
+    }
+
+    #[test]
+    fn enum_of_more_than_16_bits_is_read_whole() {
+        let count = 0x1_0001;
+        let mut types = vec![0, kind::ENUM << 24 | count, 4];
+        types.extend((0..count).flat_map(|value| [1, value]));
+        types.extend([1, INT, 8, 64]);
+        let bytes = btf(24, &types);
+        let btf = Btf::parse(&bytes).expect("parse");
+        assert_eq!(
+            (btf.len(), btf.ty(1).vlen(), btf.size(2)),
+            (3, 0x1_0001, Some(8))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_walked_is_refused_with_its_place() {
+        let unknown = btf(24, &[1, INT, 4, 32, 0, 20 << 24, 0]);
+        assert_eq!(refusal(&unknown), "offset 0x28: unsupported BTF kind 20");
+        let cut = btf(24, &[1, INT, 4, 32, 0, kind::ARRAY << 24, 0, 1, 1]);
+        assert_eq!(refusal(&cut), "offset 0x28: type is cut off");
+        let huge = btf(24, &[0, kind::STRUCT << 24 | 0x00ff_ffff, 8, 0, 1, 0]);
+        assert_eq!(refusal(&huge), "offset 0x18: type is cut off");
+        for types in [[0, kind::PTR << 24, 2], [6, kind::FWD << 24, 0]] {
+            assert!(refusal(&btf(24, &types)).contains("which does not exist"));
+        }
+    }
+
+    #[test]
+    fn loop_of_types_ends() {
+        let bytes = btf(24, &[1, kind::TYPEDEF << 24, 2, 0, kind::CONST << 24, 1]);
+        let btf = Btf::parse(&bytes).expect("parse");
+        assert_eq!((btf.skip_mods(1), btf.size(1)), (None, None));
+        // An array of itself: 2 elements each, as deep as anybody looks.
+        let bytes = self::btf(24, &[0, kind::ARRAY << 24, 0, 1, 1, 2]);
+        assert_eq!(Btf::parse(&bytes).expect("parse").size(1), None);
+    }
 }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `.BTF.ext`: func_info, line_info and CO-RE records, handed to their functions.
+//!
+//! Records count bytes from the start of a section; from here on everything
+//! counts instructions from the start of a function. Longer records than those
+//! known here are newer ones: what is known of them is their beginning.
 
 use std::collections::HashMap;
 
@@ -68,6 +72,7 @@ pub(crate) fn attach(bytes: &[u8], elf: &Elf, btf: &Btf, funcs: &mut Funcs) -> R
         }
         Ok(())
     })?;
+    // Objects from before CO-RE end their header in front of it.
     if header_len >= HEADER_BYTES_CORE {
         ext.records(
             CORE_RELO,
@@ -136,6 +141,7 @@ impl Ext<'_> {
         let mut at = self.header_len.saturating_add(word(part)? as usize);
         let end = at.checked_add(len).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| cut(part))?;
+        // First comes the length of a record, for all sections of the part.
         let record_len = word(at)? as usize;
         if record_len < 4 + 4 * N || !record_len.is_multiple_of(4) {
             return Err(LowerError::new("records are too short").at(at as u64));
@@ -149,6 +155,7 @@ impl Ext<'_> {
             let section =
                 *section.ok_or_else(|| LowerError::new(what).at(at as u64).symbol(name))?;
             at += 8;
+            // Before the loop, which would else run to a count out of nowhere.
             let fits = count
                 .checked_mul(record_len)
                 .is_some_and(|len| len <= end - at.min(end));

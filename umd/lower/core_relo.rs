@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One CO-RE relocation: its spec, its local value, and the instruction form.
+//!
+//! What can be known without a kernel is checked here, at build time: libbpf
+//! finds a spec that does not fit its types, or an instruction that does not hold
+//! what they say, only when it loads the object.
 
 use preload_image::{core_flags, core_kind};
 
@@ -21,15 +25,21 @@ const BPF_X: u8 = 8;
 
 #[derive(Clone, Debug)]
 pub(crate) struct CoreRelo {
-    /// Instruction in the function.
+    /// Instruction in the function; linking adds the function's place.
     pub(crate) insn: u32,
+    /// One of [`core_kind`].
     pub(crate) kind: u32,
+    /// Type that the spec begins at, as named in the record: a typedef stays one.
     pub(crate) root: u32,
     /// BTF string offset of the access string.
     pub(crate) access: u32,
+    /// The spec; empty for kinds that are about the type itself.
     pub(crate) steps: Vec<Step>,
+    /// What the instruction holds before relocation.
     pub(crate) value: u64,
+    /// Offset of the field from the root, in bits.
     pub(crate) bit_offset: u32,
+    /// Bytes that a load of the field reads; 0 where that has no meaning.
     pub(crate) load_size: u32,
     /// Bits of [`core_flags`].
     pub(crate) flags: u32,
@@ -128,7 +138,8 @@ fn flags(btf: &Btf, value: &Value) -> u32 {
     flags
 }
 
-/// The value in the place that a relocation of this instruction would patch.
+/// The value in the place that a relocation of this instruction would patch, its
+/// sign extended as in libbpf's comparison; `None` for other instructions.
 fn held_value(insns: &[Insn]) -> Option<u64> {
     let first = insns.first()?;
     match first.code & BPF_CLASS {

@@ -12,7 +12,8 @@ const MAX_STEPS: usize = 64;
 /// are not such steps, they only add to the offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Element `index` of an array of `element`, or of the root.
+    /// Element `index` of an array of `element`. The first step of a field is one,
+    /// too: the root is reached through a pointer, as if into an array.
     Array { index: u32, element: u32 },
     /// Member `index` of the struct or union `of`.
     Member {
@@ -39,6 +40,7 @@ fn numbers(access: &[u8]) -> Option<Vec<u32>> {
         let digits = s.bytes().all(|b| b.is_ascii_digit());
         s.parse().ok().filter(|n| digits && *n <= i32::MAX as u32)
     };
+    // One more than allowed is enough to see that there are too many.
     let numbers: Vec<u32> = access
         .split(':')
         .take(MAX_STEPS + 1)
@@ -88,10 +90,11 @@ pub(crate) fn field(btf: &Btf, root: u32, access: &[u8]) -> Result<Spec> {
     for &index in rest {
         id = skip_mods(btf, id)?;
         let ty = btf.ty(id);
+        // Numbers of members count anonymous ones, which have no name to go by.
         if ty.is_composite() {
             let member = ty.member(index as usize);
             let [name, type_id, offset] = member.ok_or_else(|| bad("no such member"))?;
-            bits += u64::from(member_bits(ty.kind_flag(), offset).0);
+            bits = bits.saturating_add(u64::from(member_bits(ty.kind_flag(), offset).0));
             if name != 0 {
                 if btf.str(name).is_empty() {
                     return Err(bad("member with an empty name"));
@@ -139,12 +142,13 @@ fn is_flexible(btf: &Btf, last: Option<&Step>, count: u32) -> bool {
     }
 }
 
+/// Offset in bits of element `index` of an array of type `id`.
 fn element_bits(btf: &Btf, id: u32, index: u32) -> Result<u64> {
     let size = btf.size(id).ok_or_else(|| bad("type without a size"))?;
-    Ok(8 * (u64::from(size).saturating_mul(u64::from(index)) & (u64::MAX >> 3)))
+    Ok((u64::from(size) * u64::from(index)).saturating_mul(8))
 }
 
 pub(crate) fn skip_mods(btf: &Btf, id: u32) -> Result<u32> {
     btf.skip_mods(id)
-        .ok_or_else(|| bad("type refers to itself"))
+        .ok_or_else(|| bad("chain of types is too long"))
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The value of a CO-RE relocation in the object's own types: what the compiler
 //! has put into the instruction.
+//!
+//! The executor computes the same from the kernel's types. It needs this side to
+//! tell a relocation from a misplaced record (the instruction must hold the
+//! value), and to see whether a load has to change its size.
 
 use preload_image::core_kind;
 
-use crate::btf::{Btf, kind};
+use crate::btf::{Btf, MAX_DEPTH, kind};
 use crate::core_spec::{Spec, Step, member_bits, skip_mods};
 use crate::error::{LowerError, Result};
 
@@ -21,6 +25,7 @@ pub(crate) struct Value {
     pub(crate) load_type: u32,
 }
 
+/// A value about which compiler and front end must agree.
 fn exact(value: impl Into<u64>) -> Value {
     Value {
         value: value.into(),
@@ -58,6 +63,7 @@ pub(crate) fn of_enumerator(btf: &Btf, kind: u32, spec: &Spec) -> Result<Value> 
         return Ok(exact(1u32));
     }
     let ty = btf.ty(of);
+    // Enumerators are name and value; the value of ENUM64 is two words.
     let word = |i: usize| ty.rest.get(i).copied().unwrap_or(0);
     let index = index as usize;
     Ok(if ty.is(kind::ENUM) {
@@ -78,6 +84,7 @@ pub(crate) fn of_field(btf: &Btf, kind: u32, spec: &Spec) -> Result<Value> {
         }) => {
             let member = btf.ty(of).member(index as usize);
             let [_, _, offset] = member.ok_or_else(|| bad("no such member"))?;
+            // The spec has added up the offset already, through anonymous members.
             let (_, bits) = member_bits(btf.ty(of).kind_flag(), offset);
             of_member(btf, kind, spec.bit_offset, bits, type_id)
         }
@@ -103,6 +110,7 @@ fn window(bit_offset: u32, bits: u32, storage: u32) -> Result<Window> {
     if byte_size == 0 {
         return Err(bad("bit-field of a type without a size"));
     }
+    // Doubled until the field no longer crosses the end of the aligned integer.
     let end = u64::from(bit_offset) + u64::from(bits);
     let start = |size: u64| u64::from(bit_offset / 8) / size * size;
     while end - 8 * start(byte_size) > 8 * byte_size {
@@ -161,7 +169,7 @@ fn of_member(btf: &Btf, kind: u32, bit_offset: u32, bits: u32, type_id: u32) -> 
 /// A byte offset that a load may use: of arrays, one element is loaded.
 fn loaded(btf: &Btf, byte_offset: u32, type_id: u32) -> Result<Value> {
     let mut element = skip_mods(btf, type_id)?;
-    for _ in 0..btf.len() {
+    for _ in 0..MAX_DEPTH {
         if !btf.ty(element).is(kind::ARRAY) {
             return Ok(Value {
                 load_size: size(btf, element)?,
@@ -171,9 +179,10 @@ fn loaded(btf: &Btf, byte_offset: u32, type_id: u32) -> Result<Value> {
         }
         element = skip_mods(btf, btf.ty(element).array().0)?;
     }
-    Err(bad("type refers to itself"))
+    Err(bad("chain of types is too long"))
 }
 
+/// Size of a type that must have one: functions and forward declarations do not.
 fn size(btf: &Btf, id: u32) -> Result<u32> {
     btf.size(id).ok_or_else(|| bad("type without a size"))
 }

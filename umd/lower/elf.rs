@@ -103,6 +103,7 @@ impl<'a> Elf<'a> {
         if file_bytes > bytes.len() as u64 {
             return Err(LowerError::new("malformed ELF: sections overlap"));
         }
+        // Functions, maps and externs are symbols: without them nothing can be found.
         let symbols = table.symbols(LE, bytes, elf::SHT_SYMTAB).map_err(bad)?;
         if symbols.is_empty() {
             return Err(LowerError::new("no symbol table, stripped object?"));

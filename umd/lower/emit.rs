@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The image: every part put into its records, with the ids of the new BTF.
+//!
+//! Two passes: the first collects what is referred to in BTF, the second writes.
+//! Records come in the order of the object, so that equal objects give equal
+//! images; nothing is ever written in the order of a hash.
 
 use std::collections::HashMap;
 
@@ -87,6 +91,7 @@ struct Emit<'e, 'a> {
 }
 
 impl Emit<'_, '_> {
+    /// Keeps a string; the writer's own search is too slow for thousands of them.
     fn str(&mut self, string: &[u8]) -> Str {
         if let Some(known) = self.strings.get(string) {
             return *known;
@@ -118,6 +123,7 @@ impl Emit<'_, '_> {
         });
     }
 
+    /// Weak or strong is for the executor to act on: it alone knows what is missing.
     fn ksym(&mut self, ksym: &Extern) {
         let name = self.str(ksym.name.as_bytes());
         let essential = essential_name(ksym.name.as_bytes());
@@ -165,6 +171,7 @@ impl Emit<'_, '_> {
             .flat_map(|(insn, id)| [*insn, self.compact.id(*id)])
             .flat_map(u32::to_le_bytes)
             .collect();
+        // File name and text are strings of BTF, which have moved.
         let line_info = linked.line_info.iter();
         let line_info: Vec<u8> = line_info
             .flat_map(|(insn, [file, text, place])| {
@@ -229,7 +236,7 @@ impl Emit<'_, '_> {
         };
         let target = match relo.kind {
             image::core_kind::TYPE_ID_LOCAL => 0,
-            _ => self.target(name, target_kind::CORE | root_kind),
+            _ => 1 + self.target(name, target_kind::CORE | root_kind),
         };
         let type_id = self.compact.id(relo.root);
         image::CoreRelo {

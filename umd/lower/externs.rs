@@ -21,6 +21,7 @@ pub(crate) struct Extern<'a> {
 
 /// The externs by name, so that the order is not the linker's.
 pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf) -> Result<Vec<Extern<'a>>> {
+    // From the last type to the first, so that the first of a name stays.
     let mut declared = HashMap::new();
     let mut sections = HashMap::new();
     for (id, ty) in btf.iter().rev() {
@@ -32,6 +33,7 @@ pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf) -> Result<Vec<Extern<'a>>> {
     }
     let mut externs = Vec::new();
     for (index, symbol) in elf.symbols.iter().enumerate() {
+        // Clang gives what it has no definition of no type either.
         let named = symbol.kind == STT_NOTYPE && symbol.bind != STB_LOCAL;
         if !symbol.undefined || !named || symbol.name.is_empty() {
             continue;
@@ -40,6 +42,7 @@ pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf) -> Result<Vec<Extern<'a>>> {
         let id = declared.get(symbol.name.as_bytes());
         let id = *id.ok_or_else(|| wrong("extern without BTF"))?;
         let ty = btf.ty(id);
+        // FUNC has no further words: its linkage is where others have vlen.
         let linkage = if ty.is(kind::FUNC) {
             ty.func_linkage()
         } else {
@@ -53,7 +56,8 @@ pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf) -> Result<Vec<Extern<'a>>> {
             return Err(wrong("unsupported extern outside of .ksyms").section(section));
         }
         let type_id = btf.skip_mods(ty.third);
-        let type_id = type_id.ok_or_else(|| wrong("type refers to itself"))?;
+        let type_id = type_id.ok_or_else(|| wrong("chain of types is too long"))?;
+        // `extern const void x`: libbpf looks its address up in kallsyms.
         if type_id == 0 {
             return Err(wrong("unsupported ksym without a type").section(section));
         }

@@ -13,6 +13,7 @@ const EXTERN_SECTIONS: [&[u8]; 2] = [b".ksyms", b".kconfig"];
 
 /// Completes every DATASEC: size, offsets of global variables, order.
 pub(crate) fn datasecs(btf: &mut Btf, elf: &Elf) -> Result<()> {
+    // From the last symbol to the first, so that the first of a name stays.
     let globals: HashMap<&str, &Symbol> = elf
         .symbols
         .iter()
@@ -54,6 +55,7 @@ fn datasec(btf: &mut Btf, elf: &Elf, globals: &HashMap<&str, &Symbol>, id: u32) 
                 "BTF section holds something that is no variable",
             ));
         }
+        // The compiler fills in static ones; externs have no place here.
         if [btf::STATIC, btf::EXTERN].contains(&var.extra()) {
             continue;
         }
@@ -74,6 +76,7 @@ fn datasec(btf: &mut Btf, elf: &Elf, globals: &HashMap<&str, &Symbol>, id: u32) 
             var.rest = vec![btf::STATIC];
         }
     }
+    // The kernel refuses variables that do not ascend.
     sec.members_mut().sort_by_key(|[_, offset, _]| *offset);
     if let Some(place) = btf.ty_mut(id) {
         *place = sec;

@@ -8,6 +8,7 @@
 
 mod btf;
 mod btf_ext;
+mod btf_type;
 mod compact;
 mod core_relo;
 mod core_spec;

@@ -51,6 +51,8 @@ pub(crate) fn link<'f>(funcs: &'f Funcs, index: usize) -> Result<Linked<'f>> {
         let place = match linked.placed.get(&callee) {
             Some(place) => *place,
             None => {
+                // Known before its own references are walked, so that recursion - for
+                // the verifier to refuse - ends here, too.
                 let place = linked.append(target, callee, main)?;
                 open.push((place, target.references.iter()));
                 place

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The maps: those that the program declares, and those behind its variables.
+//!
+//! Names, flags and order are libbpf's, so that `bpftool map` shows the same and
+//! whoever finds maps by name still does. What the kernel decides - the page size
+//! of a ring buffer, the number of CPUs - is left to the executor.
 
 use crate::btf::{self, Btf, kind};
 use crate::elf::{Elf, SHT_NOBITS, SHT_PROGBITS, Section};
 use crate::error::{LowerError, Result, printable};
 
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_MAP_TYPE_BLOOM_FILTER: u32 = 30;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
@@ -14,9 +19,11 @@ const MAPS: &str = ".maps";
 /// Longest map name that the kernel keeps.
 const NAME_BYTES: usize = 15;
 
-/// Map types whose `BPF_MAP_CREATE` refuses types of key and value: prog-less
-/// arrays and hashes of kernel objects, queues and stacks, stack traces, arenas.
-const WITHOUT_BTF: [u32; 14] = [4, 7, 8, 12, 13, 14, 15, 16, 17, 18, 22, 23, 25, 33];
+/// Map types whose `BPF_MAP_CREATE` refuses types of key and value: arrays and
+/// hashes of kernel objects, stack traces, queues and stacks, arenas.
+const WITHOUT_BTF: [u32; 12] = [4, 7, 8, 14, 15, 16, 17, 18, 22, 23, 25, 33];
+/// Map types that need a map to be created from.
+const MAPS_OF_MAPS: [u32; 2] = [12, 13];
 
 /// A map; the sizes and flags are those of `BPF_MAP_CREATE`.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +73,7 @@ fn declared<'a>(
     section: &Section<'a>,
     maps: &mut Vec<Map<'a>>,
 ) -> Result<()> {
+    // The attributes are in the types of the variables; the section is zeros.
     let sec = find_datasec(btf, section.name);
     let sec = sec.ok_or_else(|| LowerError::new("no BTF for it").section(section.name))?;
     for [var_id, offset, size] in btf.ty(sec).members() {
@@ -76,6 +84,7 @@ fn declared<'a>(
         if name.is_empty() {
             return new("map without a name");
         }
+        // libbpf's rule: a static map would have no symbol of its own to refer to.
         if var.extra() != btf::GLOBAL {
             return new("unsupported static map");
         }
@@ -98,7 +107,12 @@ fn declared<'a>(
         if map.map_type == 0 {
             return new("map has no type");
         }
-        if WITHOUT_BTF.contains(&map.map_type) {
+        if MAPS_OF_MAPS.contains(&map.map_type) {
+            return new("unsupported map of maps");
+        }
+        // A value type alone is refused, too, where maps have keys.
+        let keyless = map.key_type_id == 0 && map.map_type != BPF_MAP_TYPE_BLOOM_FILTER;
+        if keyless || WITHOUT_BTF.contains(&map.map_type) {
             (map.key_type_id, map.value_type_id) = (0, 0);
         }
         maps.push(map);

@@ -14,9 +14,9 @@ use crate::sec::{self, Sec};
 const LINK_NAME: &[u8] = b"link_name:";
 /// The link name is part of a 16-byte field with a NUL (`kmod-shim/wire.h`).
 const LINK_NAME_BYTES: usize = 15;
-/// Most instructions of all programs together, so that few functions that many
-/// programs share cannot fill memory: 64 MiB of instructions.
-const MAX_INSNS: usize = 8 << 20;
+/// Most instructions of all programs together, so that a few functions that many
+/// programs share cannot fill memory.
+const MAX_INSNS: usize = 4 << 20;
 
 pub(crate) struct Prog<'f> {
     pub(crate) name: &'f str,

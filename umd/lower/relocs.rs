@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ELF relocations: finds what each instruction refers to, and prepares it as
 //! far as the object alone allows.
+//!
+//! libbpf goes by the instruction alone; here the relocation's type must fit it,
+//! too. What cannot be expressed is refused: an instruction that keeps the
+//! compiler's placeholder would be a wrong program, not a failed load.
 
 use std::collections::HashMap;
 
@@ -28,6 +32,7 @@ impl Referents<'_, '_> {
             .zip(self.maps)
             .map(|(i, m)| ((m.section, m.offset), (i, m)))
             .collect();
+        // Sections do not overlap, so that each record is met once.
         for (rel_section, target) in self.elf.relocation_sections() {
             let Some(section) = self.elf.sections.get(target) else {
                 let what = "relocates a section that does not exist";
@@ -57,6 +62,7 @@ impl Referents<'_, '_> {
         symbol: &Symbol,
         maps: &HashMap<(usize, u64), (u32, &Map)>,
     ) -> Result<()> {
+        // libbpf drops these: the variable then silently holds a null pointer.
         if !section.exec {
             return Err(LowerError::new("unsupported relocation of data"));
         }
@@ -64,6 +70,7 @@ impl Referents<'_, '_> {
             return Err(LowerError::new("relocation of no instruction"));
         }
         let insn = (rel.offset / 8) as u32;
+        // Code without a function is what a static link overrode.
         let Some(holder) = funcs.find(index, insn) else {
             return Ok(());
         };
@@ -73,10 +80,10 @@ impl Referents<'_, '_> {
         let insn = insn - func.start;
         let pair = func.insns.get(insn as usize..).unwrap_or_default();
         let (reference, patched) = match pair {
-            [first, ..] if first.is_call() && rel.kind == R_BPF_64_32 => (
-                self.call(funcs, *first, rel.symbol, symbol)?,
-                [*first, Insn::default()],
-            ),
+            [call, ..] if call.is_call() && rel.kind == R_BPF_64_32 => {
+                let (reference, call) = self.call(funcs, *call, rel.symbol, symbol)?;
+                (reference, vec![call])
+            }
             [first, second, ..]
                 if first.is_ld_imm64() && rel.kind == R_BPF_64_64 && second.code == 0 =>
             {
@@ -92,25 +99,13 @@ impl Referents<'_, '_> {
         };
         if let Some(func) = funcs.0.get_mut(holder) {
             func.references.push((insn, reference));
-            let words = if patched[0].is_call() { 1 } else { 2 };
-            for (place, new) in func
-                .insns
-                .iter_mut()
-                .skip(insn as usize)
-                .zip(patched)
-                .take(words)
-            {
-                *place = new;
-            }
-            if let Reference::ExternCall(_) = reference
-                && let Some(call) = func.insns.get_mut(insn as usize)
-            {
-                (call.src, call.off, call.imm) = (pseudo::KFUNC_CALL, 0, 0);
-            }
+            let places = func.insns.iter_mut().skip(insn as usize);
+            places.zip(patched).for_each(|(place, new)| *place = new);
         }
         Ok(())
     }
 
+    /// Undefined symbols are externs, or nothing that BTF knows.
     fn find_extern(&self, symbol: usize) -> Result<(u32, &Extern<'_>)> {
         let mut externs = (0u32..).zip(self.externs);
         externs
@@ -118,28 +113,35 @@ impl Referents<'_, '_> {
             .ok_or_else(|| LowerError::new("relocation against an unknown symbol"))
     }
 
-    /// What a call calls.
-    fn call(&self, funcs: &Funcs, insn: Insn, index: usize, symbol: &Symbol) -> Result<Reference> {
+    /// What a call calls, and the instruction for it.
+    fn call(
+        &self,
+        funcs: &Funcs,
+        mut call: Insn,
+        index: usize,
+        symbol: &Symbol,
+    ) -> Result<(Reference, Insn)> {
         if symbol.undefined {
             let (i, ksym) = self.find_extern(index)?;
             if ksym.kind != kind::FUNC {
                 return Err(LowerError::new("call of a variable"));
             }
-            return Ok(Reference::ExternCall(i));
+            // Clang writes a call of a sub-program at -1: it cannot know better.
+            (call.src, call.off, call.imm) = (pseudo::KFUNC_CALL, 0, 0);
+            return Ok((Reference::ExternCall(i), call));
         }
-        if !insn.is_subprog_call() {
+        if !call.is_subprog_call() {
             return Err(LowerError::new("relocation of a call of a helper"));
         }
         // Static functions are section plus imm, global ones have -1 there.
-        let target = (symbol.value / 8) as i64 + i64::from(insn.imm) + 1;
-        let callee = self
-            .text(symbol)
-            .and_then(|text| funcs.subprog(text, target));
-        callee
-            .map(Reference::Call)
-            .ok_or_else(|| LowerError::new("call of something that is no function in .text"))
+        let target = (symbol.value / 8) as i64 + i64::from(call.imm) + 1;
+        let callee = self.text(symbol).and_then(|t| funcs.subprog(t, target));
+        let what = "call of something that is no function in .text";
+        let callee = callee.ok_or_else(|| LowerError::new(what))?;
+        Ok((Reference::Call(callee), call))
     }
 
+    /// The section of a symbol, if sub-programs live there.
     fn text(&self, symbol: &Symbol) -> Option<usize> {
         let index = symbol.section?;
         (self.elf.sections.get(index)?.name == TEXT).then_some(index)
@@ -153,7 +155,8 @@ impl Referents<'_, '_> {
         index: usize,
         symbol: &Symbol,
         maps: &HashMap<(usize, u64), (u32, &Map)>,
-    ) -> Result<(Reference, [Insn; 2])> {
+    ) -> Result<(Reference, Vec<Insn>)> {
+        // Static things are the section's symbol plus imm, global ones are symbols.
         let addend = i64::from(first.imm);
         let offset = (symbol.value as i64).checked_add(addend);
         let offset = offset.ok_or_else(|| LowerError::new("address overflows"))?;
@@ -164,6 +167,7 @@ impl Referents<'_, '_> {
         } else if let Some(text) = self.text(symbol)
             && (symbol.kind == STT_FUNC || symbol.bind == STB_LOCAL && symbol.kind == STT_SECTION)
         {
+            // Clang leaves 0: a plain number, which the verifier would take.
             first.src = pseudo::FUNC;
             let callee = Some(offset).filter(|o| o % 8 == 0);
             let callee = callee.and_then(|o| funcs.subprog(text, o / 8));
@@ -189,7 +193,7 @@ impl Referents<'_, '_> {
                 _ => return Err(LowerError::new("address of something that is in no map")),
             }
         };
-        Ok((reference, [first, second]))
+        Ok((reference, vec![first, second]))
     }
 }
 
@@ -210,6 +214,7 @@ fn unrelocated_calls(funcs: &mut Funcs) -> Result<()> {
                 return Err(func.locate(*b, LowerError::new(what)));
             }
         }
+        // The second word of an ld_imm64 is no call: its code is 0.
         let mut added = Vec::new();
         for (i, insn) in (0u32..).zip(&func.insns) {
             let known = references

@@ -7,7 +7,7 @@ use crate::error::{LowerError, Result};
 
 const BPF_PROG_TYPE_TRACING: u32 = 26;
 const BPF_TRACE_ITER: u32 = 28;
-/// `prog_flags`: may sleep (since 5.10; iterators since 6.0).
+/// `prog_flags`: may sleep.
 const BPF_F_SLEEPABLE: u32 = 1 << 4;
 
 /// How `attach_btf_id` is found: the name behind the prefix, with another one before it.

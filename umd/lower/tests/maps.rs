@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Maps and the instructions that refer to them.
+
+mod common;
+
+use common::{at, compile, insns, lower, map, parse, prog, refusal, relos, types};
+use preload_image::{map_flags, relo_kind};
+
+const BPF_F_RDONLY_PROG: u32 = 128;
+const BPF_F_MMAPABLE: u32 = 1024;
+
+#[test]
+fn declared_map_loses_no_attribute() {
+    let image = lower(
+        "declared",
+        r#"
+struct value { u64 a, b, c; };
+struct { __uint(type, 1); __type(key, u64); __type(value, struct value);
+         __uint(max_entries, 77); __uint(map_flags, 1); } first SEC(".maps");
+struct { __uint(type, 2); __uint(key_size, 4); __uint(value_size, 12);
+         __uint(max_entries, 3); } second SEC(".maps");
+SEC("iter/bpf_map") int dump(void *ctx)
+{
+	u64 k = 0;
+	bpf_map_lookup_elem(&second, &k);
+	bpf_map_lookup_elem(&first, &k);
+	return 0;
+}"#,
+    );
+    let image = parse(&image);
+    let first = map(&image, "first");
+    assert_eq!(
+        (first.map_type, first.key_size, first.value_size),
+        (1, 8, 24)
+    );
+    assert_eq!(
+        (first.max_entries, first.map_flags, first.flags),
+        (77, 1, 0)
+    );
+    let types = types(&image);
+    let key = types.get(first.btf_key_type_id as usize).expect("key type");
+    let value = types
+        .get(first.btf_value_type_id as usize)
+        .expect("value type");
+    assert_eq!(key.name, "u64");
+    assert_eq!(
+        (value.kind, value.name.as_str(), value.third),
+        (4, "value", 24)
+    );
+    let second = map(&image, "second");
+    assert_eq!(
+        (second.map_type, second.key_size, second.value_size),
+        (2, 4, 12)
+    );
+    assert_eq!((second.btf_key_type_id, second.btf_value_type_id), (0, 0));
+
+    let dump = prog(&image, "dump");
+    let code = insns(&image, &dump);
+    let names: Vec<&[u8]> = relos(&image, &dump)
+        .iter()
+        .map(|r| {
+            assert_eq!(r.kind, relo_kind::MAP);
+            let load = at(&code, r.insn as usize);
+            assert_eq!((load.code, load.src, load.imm), (0x18, 1, 0));
+            image.str(image.maps().get(r.index).expect("map").name)
+        })
+        .collect();
+    assert_eq!(names, [b"second".as_slice(), b"first"]);
+}
+
+const VARIABLES: &str = r#"
+volatile int one = 0x11111111, five = 0x55555555;
+static volatile int two = 0x22222222;
+static volatile const int three = 0x33333333;
+volatile int four SEC(".data.custom_name") = 0x44444444;
+static volatile int zero;
+SEC("iter/bpf_map") int dump(void *ctx) { return one + two + three + four + five + zero; }
+"#;
+
+#[test]
+fn variable_is_read_from_where_its_value_lies() {
+    let image = lower("variables_of_a_long_name", VARIABLES);
+    let image = parse(&image);
+    let dump = prog(&image, "dump");
+    let code = insns(&image, &dump);
+    let mut values = Vec::new();
+    for relo in relos(&image, &dump) {
+        let (first, second) = (
+            at(&code, relo.insn as usize),
+            at(&code, relo.insn as usize + 1),
+        );
+        assert_eq!(
+            (first.code, first.src, first.imm, second.code),
+            (0x18, 2, 0, 0)
+        );
+        let map = image.maps().get(relo.index).expect("map");
+        let data = image.data(&map);
+        if data.is_empty() {
+            assert!((second.imm as u32) < map.value_size);
+            values.push(0);
+        } else {
+            let value = data
+                .get(second.imm as usize..)
+                .and_then(|d| d.first_chunk());
+            values.push(u32::from_le_bytes(*value.expect("value")));
+        }
+    }
+    values.sort_unstable();
+    assert_eq!(
+        values,
+        [
+            0,
+            0x1111_1111,
+            0x2222_2222,
+            0x3333_3333,
+            0x4444_4444,
+            0x5555_5555
+        ]
+    );
+}
+
+#[test]
+fn data_map_is_not_renamed_nor_left_writable() {
+    let image = lower("variables_of_a_long_name", VARIABLES);
+    let image = parse(&image);
+    let types = types(&image);
+    for (name, section, flags, frozen, with_data) in [
+        ("variable.data", ".data", BPF_F_MMAPABLE, 0, true),
+        (
+            "variable.rodata",
+            ".rodata",
+            BPF_F_RDONLY_PROG,
+            map_flags::FREEZE,
+            true,
+        ),
+        (
+            ".data.custom_na",
+            ".data.custom_name",
+            BPF_F_MMAPABLE,
+            0,
+            true,
+        ),
+        ("variable.bss", ".bss", 0, 0, false),
+    ] {
+        let map = map(&image, name);
+        assert_eq!(
+            (map.map_type, map.key_size, map.max_entries),
+            (2, 4, 1),
+            "{name}"
+        );
+        assert_eq!((map.map_flags, map.flags), (flags, frozen), "{name}");
+        assert_eq!(map.data.len != 0, with_data, "{name}");
+        // The kernel takes a value of variables with void keys only, and sizes must agree.
+        assert_eq!(map.btf_key_type_id, 0, "{name}");
+        let sec = types
+            .get(map.btf_value_type_id as usize)
+            .expect("value type");
+        assert_eq!(
+            (sec.kind, sec.name.as_str(), sec.third),
+            (15, section, map.value_size)
+        );
+        let mut end = 0;
+        for [_, offset, size] in sec.rest.as_chunks::<3>().0 {
+            assert!(*offset >= end && offset + size <= sec.third, "{name}");
+            end = offset + size;
+        }
+    }
+}
+
+#[test]
+fn hidden_variable_does_not_make_its_map_mmapable() {
+    let source = r#"
+__attribute__((visibility("hidden"))) volatile int hidden = 7;
+SEC("iter/bpf_map") int dump(void *ctx) { return hidden; }"#;
+    let image = lower("hidden", source);
+    let image = parse(&image);
+    assert_eq!(map(&image, "hidden.data").map_flags, 0);
+    let types = types(&image);
+    let var = types.iter().find(|t| t.kind == 14 && t.name == "hidden");
+    assert_eq!(at(&var.expect("variable").rest, 0), 0, "static linkage");
+}
+
+#[test]
+fn unsupported_map_is_refused_by_name() {
+    let prog = r#"SEC("iter/bpf_map") int dump(void *ctx) { return 0; }"#;
+    let map = |attribute: &str| {
+        format!(
+            "struct {{ __uint(type, 1); __uint(key_size, 4); __uint(value_size, 4); \
+             __uint(max_entries, 1); {attribute} }} numbers SEC(\".maps\");\n{prog}"
+        )
+    };
+    for (name, source, words) in [
+        (
+            "pinning",
+            map("__uint(pinning, 1);"),
+            vec!["section .maps", "symbol numbers", "'pinning'"],
+        ),
+        (
+            "map_extra",
+            map("__uint(map_extra, 1);"),
+            vec!["symbol numbers", "'map_extra'"],
+        ),
+        (
+            "conflict",
+            map("__type(key, u64);"),
+            vec!["symbol numbers", "conflicting", "'key'"],
+        ),
+        (
+            "legacy",
+            format!("struct {{ u32 type; }} old SEC(\"maps\") = {{ 1 }};\n{prog}"),
+            vec!["section maps", "legacy"],
+        ),
+        (
+            "relmaps",
+            format!(
+                "struct {{ __uint(type, 3); __uint(key_size, 4); __uint(max_entries, 1); \
+                 int (*values[])(void *); }} jmp SEC(\".maps\") = {{ .values = {{ 0 }} }};\n{prog}"
+            ),
+            vec!["section .maps", "symbol jmp", "'values'"],
+        ),
+        (
+            "reldata",
+            format!("int x = 1; int *volatile pointer = &x;\n{prog}"),
+            vec!["section .rel.data", "symbol x", "relocation of data"],
+        ),
+    ] {
+        let message = refusal(&format!("bad_map_{name}"), &source);
+        for word in words {
+            assert!(message.contains(word), "{name}: {word}: {message}");
+        }
+    }
+}
+
+#[test]
+fn same_object_gives_the_same_image() {
+    let object = compile("determinism", VARIABLES);
+    let lower = || preload_lower::lower(&object, "determinism").expect("lower");
+    let first = lower();
+    assert!((0..4).all(|_| lower() == first));
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The blob: entry point, memory, image. All else is in the library.
+#![no_std]
+#![no_main]
+#![allow(
+    unsafe_code,
+    reason = "entry point, the arena's static, what rustc expects of a libc"
+)]
+
+use bpf_preload_umd::driver;
+use bpf_preload_umd::sys::linux::{self, Linux};
+
+mod mem;
+
+static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.img"));
+
+/// In .bss: what is not used is never touched, and costs nothing.
+const ARENA_BYTES: usize = 256 << 10;
+static mut ARENA: [u8; ARENA_BYTES] = [0; ARENA_BYTES];
+
+// The kernel enters with the stack 16-byte aligned and no return address; a
+// call from here leaves it as the ABI wants it on entry to a function.
+core::arch::global_asm!(
+    ".globl _start",
+    "_start:",
+    "xor ebp, ebp",
+    "call {main}",
+    main = sym main,
+);
+
+extern "C" fn main() -> ! {
+    // SAFETY: the only reference to ARENA; main runs once, on the only thread.
+    let arena = unsafe { &mut *core::ptr::addr_of_mut!(ARENA) };
+    linux::exit(driver::run(&Linux, IMAGE, arena))
+}
+
+/// No panic path is linked into a release build (checked by `make check`); the
+/// language wants a handler all the same, and debug builds use it.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    linux::exit(101)
+}
+
+/// Unoptimised core refers to it; nothing unwinds.
+#[cfg(debug_assertions)]
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The bpf() commands as functions: slices and numbers in, fds and ids out.
+//!
+//! Retries live here: `EINTR` and `EAGAIN` a few times (the verifier gives
+//! `EAGAIN` when a signal is pending), and `EPERM` once with `RLIMIT_MEMLOCK`
+//! raised, since before 5.11 that is how a memory limit shows.
+
+use super::attr::{
+    BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, OBJ_NAME_LEN,
+    ObjGetInfo, ProgLoad, cmd,
+};
+use super::pod::{Attr, attr_bytes};
+use super::{Errno, Sys};
+
+/// Calls after which `EINTR` or `EAGAIN` is an error; libbpf gives up at 5, too.
+const TRIES: u32 = 5;
+
+/// Address of a slice as bpf_attr takes it; NULL if there is nothing in it.
+fn addr(bytes: &[u8]) -> u64 {
+    if bytes.is_empty() {
+        0
+    } else {
+        bytes.as_ptr() as u64
+    }
+}
+
+/// Address of a slice that the kernel writes.
+fn addr_mut(bytes: &mut [u8]) -> u64 {
+    if bytes.is_empty() {
+        0
+    } else {
+        bytes.as_mut_ptr() as u64
+    }
+}
+
+/// The first 15 bytes of a name, NUL-padded; what the kernel does not take in a
+/// name becomes `_`.
+fn obj_name(name: &[u8]) -> [u8; OBJ_NAME_LEN] {
+    let mut out = [0; OBJ_NAME_LEN];
+    for (to, from) in out.iter_mut().take(OBJ_NAME_LEN - 1).zip(name) {
+        let known = from.is_ascii_alphanumeric() || matches!(from, b'_' | b'.');
+        *to = if known { *from } else { b'_' };
+    }
+    out
+}
+
+fn bpf<S: Sys, T: Attr>(sys: &S, command: u32, attr: &mut T) -> Result<i32, Errno> {
+    let mut tries = TRIES;
+    loop {
+        match sys.bpf(command, attr_bytes(attr)) {
+            Err(Errno(libc::EINTR | libc::EAGAIN)) if tries > 1 => tries -= 1,
+            result => return result,
+        }
+    }
+}
+
+/// A command that the memory limit may refuse.
+fn bpf_charged<S: Sys, T: Attr>(sys: &S, command: u32, attr: &mut T) -> Result<i32, Errno> {
+    match bpf(sys, command, attr) {
+        // Whether the limit could be raised or not: what counts is the second answer.
+        Err(Errno(libc::EPERM)) if sys.raise_memlock().is_ok() => bpf(sys, command, attr),
+        result => result,
+    }
+}
+
+/// `BPF_BTF_LOAD`: the fd.
+///
+/// # Errors
+/// `EINVAL` for BTF that this kernel does not take, `EPERM` without `CAP_BPF`.
+pub fn btf_load<S: Sys>(sys: &S, btf: &[u8]) -> Result<i32, Errno> {
+    let mut attr = BtfLoad {
+        btf: addr(btf),
+        btf_size: btf.len() as u32,
+        ..BtfLoad::default()
+    };
+    bpf_charged(sys, cmd::BTF_LOAD, &mut attr)
+}
+
+/// `BPF_MAP_CREATE`: the fd. The attr's name is set from `name`.
+///
+/// # Errors
+/// As the kernel reports it.
+pub fn map_create<S: Sys>(sys: &S, name: &[u8], mut attr: MapCreate) -> Result<i32, Errno> {
+    attr.map_name = obj_name(name);
+    bpf_charged(sys, cmd::MAP_CREATE, &mut attr)
+}
+
+/// `BPF_MAP_UPDATE_ELEM` with `BPF_ANY`. Key and value are as long as the map has them.
+///
+/// # Errors
+/// As the kernel reports it.
+pub fn map_update_elem<S: Sys>(sys: &S, fd: i32, key: &[u8], value: &[u8]) -> Result<(), Errno> {
+    let mut attr = MapElem {
+        map_fd: fd as u32,
+        key: addr(key),
+        value: addr(value),
+        ..MapElem::default()
+    };
+    bpf(sys, cmd::MAP_UPDATE_ELEM, &mut attr).map(drop)
+}
+
+/// `BPF_MAP_FREEZE`.
+///
+/// # Errors
+/// As the kernel reports it.
+pub fn map_freeze<S: Sys>(sys: &S, fd: i32) -> Result<(), Errno> {
+    let mut attr = MapFreeze { map_fd: fd as u32 };
+    bpf(sys, cmd::MAP_FREEZE, &mut attr).map(drop)
+}
+
+/// What `BPF_PROG_LOAD` reads by pointer; the rest stands in the attr.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgBytes<'a> {
+    /// Instructions, 8 bytes each.
+    pub insns: &'a [u64],
+    /// func_info, 8 bytes each.
+    pub func_info: &'a [u8],
+    /// line_info, 16 bytes each.
+    pub line_info: &'a [u8],
+    /// Licence, NUL-terminated.
+    pub license: &'a [u8],
+    /// Name of the program.
+    pub name: &'a [u8],
+}
+
+/// `BPF_PROG_LOAD`: the fd. With a non-empty `log` the verifier writes there at level 1.
+///
+/// # Errors
+/// As the kernel reports it; `ENOSPC` if the log did not fit.
+pub fn prog_load<S: Sys>(
+    sys: &S,
+    mut attr: ProgLoad,
+    prog: &ProgBytes<'_>,
+    log: &mut [u8],
+) -> Result<i32, Errno> {
+    attr.insn_cnt = prog.insns.len() as u32;
+    attr.insns = prog.insns.as_ptr() as u64;
+    attr.license = addr(prog.license);
+    attr.prog_name = obj_name(prog.name);
+    attr.log_level = u32::from(!log.is_empty());
+    attr.log_size = log.len() as u32;
+    attr.log_buf = addr_mut(log);
+    attr.func_info_rec_size = preload_image::FUNC_INFO_BYTES as u32;
+    attr.func_info = addr(prog.func_info);
+    attr.func_info_cnt = (prog.func_info.len() / preload_image::FUNC_INFO_BYTES) as u32;
+    attr.line_info_rec_size = preload_image::LINE_INFO_BYTES as u32;
+    attr.line_info = addr(prog.line_info);
+    attr.line_info_cnt = (prog.line_info.len() / preload_image::LINE_INFO_BYTES) as u32;
+    bpf_charged(sys, cmd::PROG_LOAD, &mut attr)
+}
+
+/// `BPF_LINK_CREATE` of an iterator without parameters: the fd.
+///
+/// # Errors
+/// As the kernel reports it.
+pub fn link_create<S: Sys>(sys: &S, prog_fd: i32, attach_type: u32) -> Result<i32, Errno> {
+    let mut attr = LinkCreate {
+        prog_fd: prog_fd as u32,
+        attach_type,
+        ..LinkCreate::default()
+    };
+    bpf(sys, cmd::LINK_CREATE, &mut attr)
+}
+
+fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno> {
+    let mut attr = ObjGetInfo {
+        bpf_fd: fd as u32,
+        info_len: T::END as u32,
+        info: addr_mut(attr_bytes(info)),
+    };
+    bpf(sys, cmd::OBJ_GET_INFO_BY_FD, &mut attr).map(drop)
+}
+
+/// Id of a link.
+///
+/// # Errors
+/// As the kernel reports it.
+pub fn link_id<S: Sys>(sys: &S, fd: i32) -> Result<u32, Errno> {
+    let mut info = LinkInfo::default();
+    get_info(sys, fd, &mut info)?;
+    Ok(info.id)
+}
+
+/// `BPF_BTF_GET_NEXT_ID`: the first id above `id`.
+///
+/// # Errors
+/// `ENOENT` at the end, `EPERM` without `CAP_SYS_ADMIN`.
+pub fn btf_next_id<S: Sys>(sys: &S, id: u32) -> Result<u32, Errno> {
+    let mut attr = GetId {
+        id,
+        ..GetId::default()
+    };
+    bpf(sys, cmd::BTF_GET_NEXT_ID, &mut attr)?;
+    Ok(attr.next_id)
+}
+
+/// `BPF_BTF_GET_FD_BY_ID`: the fd.
+///
+/// # Errors
+/// `ENOENT` if it is gone, `EPERM` without `CAP_SYS_ADMIN`.
+pub fn btf_fd_by_id<S: Sys>(sys: &S, id: u32) -> Result<i32, Errno> {
+    let mut attr = GetId {
+        id,
+        ..GetId::default()
+    };
+    bpf(sys, cmd::BTF_GET_FD_BY_ID, &mut attr)
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD` of a BTF: info, its data in `btf`, its name in `name`.
+///
+/// # Errors
+/// As the kernel reports it. Fields that it does not know (before 5.11) are 0.
+pub fn btf_info<S: Sys>(
+    sys: &S,
+    fd: i32,
+    btf: &mut [u8],
+    name: &mut [u8],
+) -> Result<BtfInfo, Errno> {
+    let mut info = BtfInfo {
+        btf: addr_mut(btf),
+        btf_size: btf.len() as u32,
+        name: addr_mut(name),
+        name_len: name.len() as u32,
+        ..BtfInfo::default()
+    };
+    get_info(sys, fd, &mut info)?;
+    Ok(info)
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! System calls of Linux on x86-64. Arguments become registers here and
+//! nowhere else.
+#![allow(unsafe_code, reason = "system calls and the memory they map")]
+
+use core::arch::asm;
+use core::ffi::{CStr, c_long};
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+use super::{Errno, Sys};
+
+/// The running kernel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Linux;
+
+/// A private, readable mapping of this process.
+#[derive(Debug)]
+pub struct Mapping {
+    addr: NonNull<u8>,
+    len: usize,
+}
+
+/// A mapping that is writable, too.
+#[derive(Debug)]
+pub struct Buffer(Mapping);
+
+/// One system call; unused arguments are 0.
+///
+/// # Safety
+/// As the call asks: pointers are valid for what it reads and writes.
+#[inline(never)]
+unsafe fn syscall(nr: c_long, args: [usize; 6]) -> Result<usize, Errno> {
+    let [a, b, c, d, e, f] = args;
+    let ret: isize;
+    // SAFETY: the kernel clobbers rcx, r11 and rax only; that memory may be
+    // read and written is the default of asm!, and its validity the caller's.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") nr as isize => ret,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    if (-4095..0).contains(&ret) {
+        Err(Errno(-(ret as i32)))
+    } else {
+        Ok(ret as usize)
+    }
+}
+
+/// Ends the process with this exit status.
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: exit_group takes no pointer.
+        let _ = unsafe { syscall(libc::SYS_exit_group, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// `mmap(2)`, private.
+fn map(len: usize, prot: i32, flags: i32, fd: i32) -> Result<Mapping, Errno> {
+    let flags = libc::MAP_PRIVATE | flags;
+    let args = [0, len, prot as usize, flags as usize, fd as usize, 0];
+    // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
+    let addr = unsafe { syscall(libc::SYS_mmap, args) }?;
+    match NonNull::new(addr as *mut u8) {
+        Some(addr) => Ok(Mapping { addr, len }),
+        None => Err(Errno(libc::ENOMEM)),
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `len` bytes from `addr` are mapped readable until the drop, and
+        // nobody else writes: anonymous, or the kernel's constant BTF.
+        unsafe { core::slice::from_raw_parts(self.addr.as_ptr(), self.len) }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and a Buffer's mapping is writable.
+        unsafe { core::slice::from_raw_parts_mut(self.0.addr.as_ptr(), self.0.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let args = [self.addr.as_ptr() as usize, self.len, 0, 0, 0, 0];
+        // SAFETY: the mapping is this value's own, and its slices are gone.
+        let _ = unsafe { syscall(libc::SYS_munmap, args) };
+    }
+}
+
+impl Sys for Linux {
+    type Mapping = Mapping;
+    type Buffer = Buffer;
+
+    fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
+        let args = [
+            cmd as usize,
+            attr.as_mut_ptr() as usize,
+            attr.len(),
+            0,
+            0,
+            0,
+        ];
+        // SAFETY: `attr` is valid for its length, and its pointers are made
+        // from live slices of the lengths that stand beside them (sys/bpf.rs).
+        unsafe { syscall(libc::SYS_bpf, args) }.map(|ret| ret as i32)
+    }
+
+    fn open(&self, path: &CStr) -> Result<i32, Errno> {
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        let args = [
+            libc::AT_FDCWD as usize,
+            path.as_ptr() as usize,
+            flags as usize,
+            0,
+            0,
+            0,
+        ];
+        // SAFETY: a CStr is NUL-terminated.
+        unsafe { syscall(libc::SYS_openat, args) }.map(|fd| fd as i32)
+    }
+
+    fn size(&self, fd: i32) -> Result<usize, Errno> {
+        let args = [fd as usize, 0, libc::SEEK_END as usize, 0, 0, 0];
+        // SAFETY: lseek takes no pointer.
+        unsafe { syscall(libc::SYS_lseek, args) }
+    }
+
+    fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize, Errno> {
+        let args = [fd as usize, buf.as_mut_ptr() as usize, buf.len(), 0, 0, 0];
+        // SAFETY: `buf` is valid for writes of its length.
+        unsafe { syscall(libc::SYS_read, args) }
+    }
+
+    fn pread(&self, fd: i32, buf: &mut [u8], offset: usize) -> Result<usize, Errno> {
+        let args = [
+            fd as usize,
+            buf.as_mut_ptr() as usize,
+            buf.len(),
+            offset,
+            0,
+            0,
+        ];
+        // SAFETY: `buf` is valid for writes of its length.
+        unsafe { syscall(libc::SYS_pread64, args) }
+    }
+
+    fn write(&self, fd: i32, buf: &[u8]) -> Result<usize, Errno> {
+        let args = [fd as usize, buf.as_ptr() as usize, buf.len(), 0, 0, 0];
+        // SAFETY: `buf` is valid for reads of its length.
+        unsafe { syscall(libc::SYS_write, args) }
+    }
+
+    fn close(&self, fd: i32) {
+        // SAFETY: close takes no pointer; the caller opened `fd`.
+        let _ = unsafe { syscall(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
+    }
+
+    fn map_file(&self, fd: i32, len: usize) -> Result<Mapping, Errno> {
+        map(len, libc::PROT_READ, 0, fd)
+    }
+
+    fn map_anonymous(&self, len: usize) -> Result<Buffer, Errno> {
+        // Every page will be written: populating them at once saves the faults.
+        let flags = libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+        map(len, libc::PROT_READ | libc::PROT_WRITE, flags, -1).map(Buffer)
+    }
+
+    fn raise_memlock(&self) -> Result<(), Errno> {
+        let limit = libc::rlimit64 {
+            rlim_cur: libc::RLIM64_INFINITY,
+            rlim_max: libc::RLIM64_INFINITY,
+        };
+        let new = core::ptr::from_ref(&limit) as usize;
+        let args = [0, libc::RLIMIT_MEMLOCK as usize, new, 0, 0, 0];
+        // SAFETY: `limit` lives during the call, which reads it.
+        unsafe { syscall(libc::SYS_prlimit64, args) }.map(drop)
+    }
+
+    fn block_sigpipe(&self) -> Result<(), Errno> {
+        let set = 1u64 << (libc::SIGPIPE - 1);
+        let new = core::ptr::from_ref(&set) as usize;
+        let args = [libc::SIG_BLOCK as usize, new, 0, size_of::<u64>(), 0, 0];
+        // SAFETY: `set` lives during the call, which reads its 8 bytes.
+        unsafe { syscall(libc::SYS_rt_sigprocmask, args) }.map(drop)
+    }
+}
