@@ -124,7 +124,7 @@ static bool session_wait(struct session *session, unsigned int deadline_ms)
 static void session_verdict(const struct session *session, bool reaped,
 			    char *verdict, size_t size)
 {
-	int status = session->status;
+	int status = reaped ? session->status : 0;
 
 	if (session->fault)
 		snprintf(verdict, size, "%s%s", session->fault,
@@ -154,7 +154,7 @@ struct link_set *session_run(struct workqueue_struct *wq,
 			     unsigned int deadline_ms)
 {
 	struct session *session = session_start(wq);
-	struct link_set *set = ERR_PTR(-EIO);
+	struct link_set *set;
 	char verdict[80];
 	bool reaped;
 
@@ -165,14 +165,18 @@ struct link_set *session_run(struct workqueue_struct *wq,
 	reaped = session_wait(session, deadline_ms);
 
 	/* Closed, so that nobody else changes it any more. */
+	if (reaped && strays_kill(session) && !session->fault)
+		session->fault = "left a process behind";
 	session_verdict(session, reaped, verdict, sizeof(verdict));
 	if (verdict[0]) {
 		pr_warn("driver failed: %s%s%s\n", verdict,
 			session->line[0] ? ": " : "", without_prefix(session->line));
+		/* Not the driver's fault if nobody waited for it. */
+		set = ERR_PTR(fatal_signal_pending(current) ? -EINTR : -EIO);
 	} else {
 		if (session->line[0])
 			pr_notice("%s\n", without_prefix(session->line));
-		swap(set, session->set);
+		set = session->set;
 		session->set = NULL;
 	}
 	channel_close(session);

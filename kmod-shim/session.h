@@ -48,6 +48,9 @@ void session_put(struct session *session);
 /* The driver broke the protocol: there is nothing more to hope for. */
 void session_fault_locked(struct session *session, const char *fault);
 
+/* strays.c: kill who still has a file of a reaped driver. True if anybody had. */
+bool strays_kill(const struct session *session);
+
 /* channel.c: give @session its two files, or a negative errno and no file. */
 int channel_open(struct session *session);
 void channel_close(struct session *session);

@@ -141,16 +141,22 @@ static void set_rlimit(unsigned int resource, unsigned long limit)
 	task_unlock(current->group_leader);
 }
 
-void umd_confine(struct cred *new)
+kernel_cap_t umd_caps(void)
 {
-	struct path root = mnt_root(umd_mnt);
 	kernel_cap_t caps = CAP_EMPTY_SET;
 
 	cap_raise(caps, CAP_BPF);
 	cap_raise(caps, CAP_PERFMON);
-	/* root's exec() gets what bset and inheritable have, and no more. */
-	new->cap_bset = cap_intersect(new->cap_bset, caps);
-	new->cap_inheritable = new->cap_bset;
+	return caps;
+}
+
+void umd_confine(struct cred *new)
+{
+	struct path root = mnt_root(umd_mnt);
+
+	/* What exec() gives to root is what the first two allow. */
+	new->cap_bset = cap_intersect(new->cap_bset, umd_caps());
+	cap_clear(new->cap_inheritable);
 	new->cap_permitted = new->cap_bset;
 	new->cap_effective = new->cap_bset;
 	cap_clear(new->cap_ambient);
