@@ -71,11 +71,23 @@ static int become_driver(struct subprocess_info *info, struct cred *new)
 	return err;
 }
 
+/*
+ * The mounter and the work each do this once, the mounter usually last: its
+ * files are closed by the time that mount(2) returns, those of a kworker some
+ * time later. While a process is waited for, its files keep the module.
+ */
+static void session_put_files(struct session *session)
+{
+	if (atomic_dec_and_test(&session->file_users))
+		channel_close(session);
+}
+
 static void session_work(struct work_struct *work)
 {
 	struct session *session = container_of(work, struct session, work);
 
 	session->status = umd_exec(become_driver, session);
+	session_put_files(session);
 	complete(&session->reaped);
 	session_put(session);
 }
@@ -88,6 +100,7 @@ static struct session *session_start(struct workqueue_struct *wq)
 	if (!session)
 		return ERR_PTR(err);
 	kref_init(&session->ref);
+	atomic_set(&session->file_users, 2);
 	mutex_init(&session->lock);
 	init_completion(&session->reaped);
 	INIT_WORK(&session->work, session_work);
@@ -179,7 +192,7 @@ struct link_set *session_run(struct workqueue_struct *wq,
 		set = session->set;
 		session->set = NULL;
 	}
-	channel_close(session);
+	session_put_files(session);
 	session_put(session);
 	return set;
 }

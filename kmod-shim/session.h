@@ -2,6 +2,7 @@
 #ifndef BPF_PRELOAD_SESSION_H
 #define BPF_PRELOAD_SESSION_H
 
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
@@ -24,7 +25,8 @@ struct session {
 	struct completion reaped;
 	int status;			/* as of umd_exec(), once reaped */
 
-	/* The driver's fd 0 and 1, and 2: the mounter's, valid until closed. */
+	/* The driver's fd 0 and 1, and 2. The last user of the two closes them. */
+	atomic_t file_users;
 	struct file *channel;
 	struct file *log;
 
