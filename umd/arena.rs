@@ -7,32 +7,34 @@ use crate::sys::pod::{Pod, values_of_mut};
 /// What is left of the memory.
 #[derive(Debug)]
 pub struct Arena<'a> {
-    free: &'a mut [u8],
+    free: &'a mut [u64],
 }
 
 impl<'a> Arena<'a> {
-    /// An arena of these bytes.
-    pub fn new(memory: &'a mut [u8]) -> Self {
+    /// An arena of this memory.
+    pub fn new(memory: &'a mut [u64]) -> Self {
         Arena { free: memory }
     }
 
     /// `n` values, zeroed; none if they do not fit.
+    pub fn alloc<T: Pod>(&mut self, n: usize) -> Option<&'a mut [T]> {
+        let words = self.words(n.checked_mul(size_of::<T>())?.div_ceil(8))?;
+        values_of_mut(words).get_mut(..n)
+    }
+
     #[inline(never)]
-    pub fn alloc<T: Pod + Default>(&mut self, n: usize) -> Option<&'a mut [T]> {
-        // One more than needed, for what alignment leaves out.
-        let bytes = n.checked_add(1)?.checked_mul(size_of::<T>())?;
-        if bytes > self.free.len() {
+    fn words(&mut self, n: usize) -> Option<&'a mut [u64]> {
+        if n > self.free.len() {
             return None;
         }
-        let (bytes, rest) = core::mem::take(&mut self.free).split_at_mut_checked(bytes)?;
+        let (words, rest) = core::mem::take(&mut self.free).split_at_mut_checked(n)?;
         self.free = rest;
-        let values = values_of_mut(bytes).get_mut(..n)?;
-        values.fill(T::default());
-        Some(values)
+        words.fill(0);
+        Some(words)
     }
 
     /// All that is left, as it is.
     pub fn rest(&mut self) -> &'a mut [u8] {
-        core::mem::take(&mut self.free)
+        values_of_mut(core::mem::take(&mut self.free))
     }
 }

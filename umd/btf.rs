@@ -5,10 +5,10 @@
 //! once and remembers the place of every 2^n-th, so that a type is found by its
 //! id after a short walk from there, without half a megabyte of index.
 //!
-//! Nothing is trusted. An id that is no type reads as void, a string that is
-//! not there as empty; the first such fault is remembered, and who has asked a
-//! row of questions asks [`Btf::check`] last. [`Btf::spend`] bounds the work
-//! that types nested into themselves can cause.
+//! Nothing is trusted. What is not there reads as 0, so that an id that is no
+//! type is void and a name that is not there empty; the first such fault is
+//! remembered, and who has asked a row of questions asks [`Btf::check`] last.
+//! [`Btf::spend`] bounds the work that types nested into themselves can cause.
 
 use core::cell::Cell;
 
@@ -47,363 +47,206 @@ pub mod kind {
 pub struct BtfError {
     /// In the words of the uapi header: "magic", "type id".
     pub what: &'static str,
-    /// The type or offset concerned.
+    /// The value that is wrong.
     pub value: u32,
-}
-
-fn wrong(what: &'static str, value: u32) -> BtfError {
-    BtfError { what, value }
-}
-
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
 }
 
 /// Bytes of `struct btf_type`, which begins every record.
 const TYPE_BYTES: usize = 12;
 /// Places remembered of one BTF, at most: 8 KiB.
 const MARKS: usize = 2048;
-/// Steps that all questions to one BTF may take together. A load of the
-/// largest object known needs a hundredth.
-const STEPS: u32 = 1 << 26;
-/// One type.
-#[derive(Clone, Copy, Debug)]
-pub struct Type<'b> {
-    /// Its id; 0 is void.
-    pub id: u32,
-    /// Offset of its name.
-    pub name_off: u32,
+/// Steps that all questions to one BTF may take together; the iterators need some 10,000.
+const STEPS: u32 = 1 << 24;
+
+/// Words that follow the header of a record, by kind: in the low four bits once,
+/// in the high four for each of vlen. Kinds without an entry are not known.
+const WORDS: [u8; 20] = {
+    let mut words = [0; 20];
+    words[kind::INT as usize] = 1;
+    words[kind::ARRAY as usize] = 3;
+    words[kind::STRUCT as usize] = 3 << 4;
+    words[kind::UNION as usize] = 3 << 4;
+    words[kind::ENUM as usize] = 2 << 4;
+    words[kind::FUNC_PROTO as usize] = 2 << 4;
+    words[kind::VAR as usize] = 1;
+    words[kind::DATASEC as usize] = 3 << 4;
+    words[kind::DECL_TAG as usize] = 1;
+    words[kind::ENUM64 as usize] = 3 << 4;
+    words
+};
+
+/// Bit for each kind whose records are headers alone: most records, and the
+/// branch that the walk over all of them should predict.
+const HEADER_ONLY: u32 = 1 << kind::PTR
+    | 1 << kind::FWD
+    | 1 << kind::TYPEDEF
+    | 1 << kind::VOLATILE
+    | 1 << kind::CONST
+    | 1 << kind::RESTRICT
+    | 1 << kind::FUNC
+    | 1 << kind::FLOAT
+    | 1 << kind::TYPE_TAG;
+
+/// Bit for each kind that [`Btf::skip_mods_and_typedefs`] skips.
+const MODS_AND_TYPEDEFS: u32 = 1 << kind::CONST
+    | 1 << kind::VOLATILE
+    | 1 << kind::RESTRICT
+    | 1 << kind::TYPE_TAG
+    | 1 << kind::TYPEDEF;
+
+/// One type: where its record is, and what that says first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Type {
+    at: u32,
     info: u32,
-    size_or_type: u32,
-    /// What follows the header: the rest of the section.
-    tail: &'b [u8],
 }
 
-/// A member of a struct or union.
-#[derive(Clone, Copy, Debug)]
-pub struct Member {
-    /// Offset of its name; an empty name is an anonymous member.
-    pub name_off: u32,
-    /// Its type.
-    pub type_id: u32,
-    /// Its place in the struct, in bits.
-    pub bit_offset: u32,
-    /// Its width in bits if it is a bit-field, else 0.
-    pub bitfield_size: u32,
-}
-
-/// An array.
-#[derive(Clone, Copy, Debug)]
-pub struct Array {
-    /// Type of an element.
-    pub type_id: u32,
-    /// Number of elements; 0 for a flexible array.
-    pub nelems: u32,
-}
-
-impl<'b> Type<'b> {
+impl Type {
     /// `BTF_KIND_*`. Seven bits of it since 7.3, five before.
     #[must_use]
-    pub fn kind(&self) -> u32 {
+    pub fn kind(self) -> u32 {
         self.info >> 24 & 0x7f
     }
 
     /// Number of members, enumerators or parameters. 24 bits since 7.3, 16 before.
     #[must_use]
-    pub fn vlen(&self) -> u32 {
+    pub fn vlen(self) -> u32 {
         self.info & 0xff_ffff
     }
 
     /// The kind flag.
     #[must_use]
-    pub fn kflag(&self) -> bool {
+    pub fn kflag(self) -> bool {
         self.info >> 31 != 0
     }
 
-    /// Size in bytes, of those kinds that have one.
+    /// Is it of one of these kinds, a bit for each?
     #[must_use]
-    pub fn size(&self) -> u32 {
-        self.size_or_type
-    }
-
-    /// The type referred to, by those kinds that do.
-    #[must_use]
-    pub fn type_id(&self) -> u32 {
-        self.size_or_type
+    pub fn is(self, kinds: u32) -> bool {
+        kinds.checked_shr(self.kind()).unwrap_or(0) & 1 != 0
     }
 
     /// True for struct and union.
     #[must_use]
-    pub fn is_composite(&self) -> bool {
-        matches!(self.kind(), kind::STRUCT | kind::UNION)
+    pub fn is_composite(self) -> bool {
+        self.is(1 << kind::STRUCT | 1 << kind::UNION)
     }
 
     /// True for both kinds of enum.
     #[must_use]
-    pub fn is_enum(&self) -> bool {
-        matches!(self.kind(), kind::ENUM | kind::ENUM64)
+    pub fn is_enum(self) -> bool {
+        self.is(1 << kind::ENUM | 1 << kind::ENUM64)
     }
 
     /// The same kind, or two enums of whatever size.
     #[must_use]
-    pub fn kind_compat(&self, other: &Type<'_>) -> bool {
+    pub fn kind_compat(self, other: Type) -> bool {
         self.kind() == other.kind() || self.is_enum() && other.is_enum()
-    }
-
-    fn words<const N: usize>(&self, index: u32) -> Option<[u32; N]> {
-        let bytes = self.tail.get((index as usize).checked_mul(4 * N)?..)?;
-        let mut words = [0; N];
-        for (i, w) in words.iter_mut().enumerate() {
-            *w = word(bytes, 4 * i)?;
-        }
-        Some(words)
-    }
-
-    /// Member `index` of a struct or union.
-    #[must_use]
-    pub fn member(&self, index: u32) -> Option<Member> {
-        if !self.is_composite() || index >= self.vlen() {
-            return None;
-        }
-        let [name_off, type_id, offset] = self.words(index)?;
-        let (bit_offset, bitfield_size) = if self.kflag() {
-            (offset & 0xff_ffff, offset >> 24)
-        } else {
-            (offset, 0)
-        };
-        Some(Member {
-            name_off,
-            type_id,
-            bit_offset,
-            bitfield_size,
-        })
-    }
-
-    /// Enumerator `index` of an enum: name and value, sign-extended if signed.
-    #[must_use]
-    pub fn enumerator(&self, index: u32) -> Option<(u32, u64)> {
-        if index >= self.vlen() {
-            return None;
-        }
-        match self.kind() {
-            kind::ENUM => {
-                let [name_off, value] = self.words(index)?;
-                // Sign-extended whatever the flag says, as libbpf does.
-                Some((name_off, i64::from(value as i32) as u64))
-            }
-            kind::ENUM64 => {
-                let [name_off, low, high] = self.words(index)?;
-                Some((name_off, u64::from(low) | u64::from(high) << 32))
-            }
-            _ => None,
-        }
-    }
-
-    /// The members of a struct or union.
-    pub fn members(&self) -> impl Iterator<Item = Member> + use<'b> {
-        let t = *self;
-        (0..t.vlen()).map_while(move |i| t.member(i))
-    }
-
-    /// The enumerators of an enum.
-    pub fn enumerators(&self) -> impl Iterator<Item = (u32, u64)> + use<'b> {
-        let t = *self;
-        (0..t.vlen()).map_while(move |i| t.enumerator(i))
-    }
-
-    /// Types of the parameters of a function prototype.
-    pub fn params(&self) -> impl Iterator<Item = u32> + use<'b> {
-        let t = *self;
-        (0..t.vlen()).map_while(move |i| Some(t.words::<2>(i)?[1]))
-    }
-
-    /// The array that an `ARRAY` describes; of void for other kinds.
-    #[must_use]
-    pub fn array(&self) -> Array {
-        let words = if self.kind() == kind::ARRAY {
-            self.words(0)
-        } else {
-            None
-        };
-        let [type_id, _, nelems] = words.unwrap_or_default();
-        Array { type_id, nelems }
-    }
-
-    /// True for a signed int.
-    #[must_use]
-    pub fn is_signed_int(&self) -> bool {
-        self.int() >> 24 & 1 != 0
-    }
-
-    /// True for an int that is a bit-field of its own, as old compilers made them.
-    #[must_use]
-    pub fn is_offset_int(&self) -> bool {
-        self.int() >> 16 & 0xff != 0
-    }
-
-    /// Encoding, offset and bits of an int; 0 for other kinds.
-    fn int(&self) -> u32 {
-        if self.kind() == kind::INT {
-            word(self.tail, 0).unwrap_or(0)
-        } else {
-            0
-        }
     }
 }
 
 /// Indexed BTF.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Btf<'b> {
     types: &'b [u8],
     strings: &'b [u8],
-    layout: &'b [u8],
     /// Offsets of types 1, 1 + 2^shift, 1 + 2 * 2^shift ...
     marks: &'b [u32],
     shift: u32,
-    /// Ids are below this; 1 while the index is being made.
+    /// Ids are below this.
     nr_types: u32,
+    /// Steps taken.
     steps: Cell<u32>,
     fault: Cell<Option<BtfError>>,
 }
 
+fn word(bytes: &[u8], offset: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
+}
+
 impl<'b> Btf<'b> {
-    /// BTF without types.
-    #[must_use]
-    pub fn empty() -> Self {
-        Btf {
-            types: &[],
-            strings: &[],
-            layout: &[],
-            marks: &[],
-            shift: 0,
-            nr_types: 1,
-            steps: Cell::new(STEPS),
-            fault: Cell::new(None),
-        }
-    }
-
-    fn parse(data: &'b [u8]) -> Result<Self, BtfError> {
-        let field = |offset| word(data, offset).ok_or(wrong("header", offset as u32));
-        let magic = field(0)?;
-        // 0xeb9f, version 1; the flags have never been used.
-        if magic & 0xff_ffff != 0x01_eb9f {
-            return Err(wrong("magic", magic));
-        }
-        let hdr_len = field(4)? as usize;
-        let section = |offset: usize| -> Result<&'b [u8], BtfError> {
-            let (start, len) = (field(offset)? as usize, field(offset + 4)? as usize);
-            data.get(hdr_len..)
-                .and_then(|body| body.get(start..)?.get(..len))
-                .ok_or(wrong("section", offset as u32))
-        };
-        if hdr_len < 24 {
-            return Err(wrong("hdr_len", hdr_len as u32));
-        }
-        Ok(Btf {
-            types: section(8)?,
-            strings: section(16)?,
-            layout: if hdr_len >= 32 { section(24)? } else { &[] },
-            ..Btf::empty()
-        })
-    }
-
-    /// Walks all types once: remembers where they are, and calls `visit` for
-    /// those that pass the filter until it says stop.
-    ///
-    /// # Errors
-    /// The first thing that makes no sense, or `arena` if that is too small.
+    /// Walks all types once: remembers where they are, and calls `visit` with
+    /// the id of those that pass the filter, until it says stop. What makes no
+    /// sense is left to [`Btf::check`].
     #[inline(never)]
     pub fn index<'a: 'b>(
         data: &'b [u8],
         arena: &mut Arena<'a>,
-        filter: Filter,
-        visit: &mut dyn FnMut(&Btf<'b>, &Type<'b>) -> bool,
-    ) -> Result<Self, BtfError> {
-        let mut btf = Btf::parse(data)?;
-        let most = btf.types.len() / TYPE_BYTES + 1;
-        while most >> btf.shift > MARKS - 1 {
+        filter: &Filter,
+        visit: &mut dyn FnMut(&Btf<'b>, u32, Type) -> bool,
+    ) -> Self {
+        let mut btf = Btf::default();
+        let field = |offset| word(data, offset).unwrap_or(0);
+        let hdr_len = field(4) as usize;
+        let section = |offset| {
+            let body = data.get(hdr_len..)?.get(field(offset) as usize..)?;
+            body.get(..field(offset + 4) as usize)
+        };
+        // 0xeb9f, version 1; the flags have never been used.
+        if field(0) & 0xff_ffff != 0x01_eb9f || hdr_len < 24 {
+            btf.fault("header", field(0));
+            return btf;
+        }
+        let (Some(types), Some(strings)) = (section(8), section(16)) else {
+            btf.fault("section", hdr_len as u32);
+            return btf;
+        };
+        // Since 7.3: what the kinds of the future look like.
+        let layout = if hdr_len >= 32 { section(24) } else { None };
+        (btf.types, btf.strings) = (types, strings);
+
+        let most = types.len() / TYPE_BYTES;
+        while most >> btf.shift >= MARKS {
             btf.shift += 1;
         }
-        let full = wrong("arena", most as u32);
-        let marks = arena.alloc::<u32>((most >> btf.shift) + 1).ok_or(full)?;
+        let Some(marks) = arena.alloc::<u32>((most >> btf.shift) + 1) else {
+            btf.fault("size", types.len() as u32);
+            return btf;
+        };
         let mut unmarked = marks.iter_mut();
-        let mask = (1u32 << btf.shift) - 1;
+        let until_mark = 1u32 << btf.shift;
         let (mut at, mut id) = (0, 1);
-        while at < btf.types.len() {
-            if (id - 1) & mask == 0
+        while let Some(head) = types.get(at..).and_then(|t| t.first_chunk::<TYPE_BYTES>()) {
+            if id & (until_mark - 1) == 1 & (until_mark - 1)
                 && let Some(mark) = unmarked.next()
             {
                 *mark = at as u32;
             }
-            let t = btf.read(at, id)?;
-            at += btf.record_bytes(&t)?;
-            if filter.passes(&btf, &t) && !visit(&btf, &t) {
-                return Err(full);
+            let [n0, n1, n2, n3, i0, i1, i2, i3, ..] = *head;
+            let t = Type {
+                at: at as u32,
+                info: u32::from_le_bytes([i0, i1, i2, i3]),
+            };
+            at += TYPE_BYTES;
+            if !t.is(HEADER_ONLY) {
+                let Some(words) = words(t, layout) else {
+                    btf.fault("kind", t.kind());
+                    return btf;
+                };
+                at += 4 * words;
+            }
+            let name_off = u32::from_le_bytes([n0, n1, n2, n3]);
+            if filter.passes(t, strings, name_off) && !visit(&btf, id, t) {
+                btf.fault("number of candidates", id);
+                return btf;
             }
             id += 1;
         }
-        if at != btf.types.len() {
-            return Err(wrong("type section length", at as u32));
+        if at != types.len() {
+            btf.fault("type", id);
         }
         btf.marks = marks;
         btf.nr_types = id;
-        Ok(btf)
-    }
-
-    #[inline(always)]
-    fn read(&self, at: usize, id: u32) -> Result<Type<'b>, BtfError> {
-        let head = self.types.get(at..).and_then(|t| t.split_first_chunk());
-        let (head, tail): (&[u8; TYPE_BYTES], _) = head.ok_or(wrong("type", id))?;
-        let [n0, n1, n2, n3, i0, i1, i2, i3, t0, t1, t2, t3] = *head;
-        Ok(Type {
-            id,
-            name_off: u32::from_le_bytes([n0, n1, n2, n3]),
-            info: u32::from_le_bytes([i0, i1, i2, i3]),
-            size_or_type: u32::from_le_bytes([t0, t1, t2, t3]),
-            tail,
-        })
-    }
-
-    /// Length of a record: header, one fixed part, and a part for each of vlen.
-    #[inline(always)]
-    fn record_bytes(&self, t: &Type<'_>) -> Result<usize, BtfError> {
-        let vlen = t.vlen() as usize;
-        let tail = match t.kind() {
-            kind::PTR
-            | kind::FWD
-            | kind::TYPEDEF
-            | kind::VOLATILE
-            | kind::CONST
-            | kind::RESTRICT
-            | kind::FUNC
-            | kind::FLOAT
-            | kind::TYPE_TAG => 0,
-            kind::FUNC_PROTO | kind::ENUM => 8 * vlen,
-            kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * vlen,
-            kind::INT | kind::VAR | kind::DECL_TAG => 4,
-            kind::ARRAY => 12,
-            unknown => self.unknown_bytes(unknown, vlen)?,
-        };
-        Ok(TYPE_BYTES + tail)
-    }
-
-    /// What the layout section (since 7.3) says of a kind that nobody knew in 2026.
-    #[cold]
-    fn unknown_bytes(&self, kind: u32, vlen: usize) -> Result<usize, BtfError> {
-        match self.layout.get(4 * kind as usize..) {
-            Some([info_sz, elem_sz, ..]) if kind != kind::UNKN => {
-                Ok(usize::from(*info_sz) + usize::from(*elem_sz) * vlen)
-            }
-            _ => Err(wrong("kind", kind)),
-        }
+        btf
     }
 
     /// Remembers the first fault.
     #[cold]
     #[inline(never)]
     pub fn fault(&self, what: &'static str, value: u32) {
-        self.fault
-            .set(self.fault.get().or(Some(wrong(what, value))));
+        if self.fault.get().is_none() {
+            self.fault.set(Some(BtfError { what, value }));
+        }
     }
 
     /// Was all right that was read?
@@ -415,134 +258,254 @@ impl<'b> Btf<'b> {
     }
 
     /// Takes one step of the work that this BTF may cause; false once it is used up.
+    #[inline(never)]
     pub fn spend(&self) -> bool {
-        match self.steps.get().checked_sub(1) {
-            Some(left) => self.steps.set(left),
-            None => self.fault("nesting", STEPS),
+        let steps = self.steps.get() + 1;
+        if steps > STEPS {
+            self.fault("nesting", STEPS);
+            return false;
         }
-        self.steps.get() > 0
+        self.steps.set(steps);
+        true
+    }
+
+    /// Word `index` behind the header of a record.
+    #[inline(never)]
+    fn word(&self, t: Type, index: u32) -> u32 {
+        let at = t.at as usize + TYPE_BYTES + 4 * index as usize;
+        word(self.types, at).unwrap_or(0)
     }
 
     /// The type with this id; void if there is none.
     #[must_use]
     #[inline(never)]
-    pub fn type_by_id(&self, id: u32) -> Type<'b> {
-        if id != 0 {
-            match self.find(id) {
-                Ok(t) => return t,
-                Err(BtfError { what, value }) => self.fault(what, value),
-            }
-        }
-        Type {
-            id: 0,
-            name_off: 0,
-            info: 0,
-            size_or_type: 0,
-            tail: &[],
-        }
-    }
-
-    fn find(&self, wanted: u32) -> Result<Type<'b>, BtfError> {
-        let none = wrong("type id", wanted);
-        if wanted >= self.nr_types {
-            return Err(none);
+    pub fn type_by_id(&self, wanted: u32) -> Type {
+        let mut t = Type::default();
+        if wanted == 0 {
+            return t;
         }
         let mark = (wanted - 1) >> self.shift;
-        let mut at = *self.marks.get(mark as usize).ok_or(none)? as usize;
+        let Some(at) = self
+            .marks
+            .get(mark as usize)
+            .filter(|_| wanted < self.nr_types)
+        else {
+            self.fault("type id", wanted);
+            return t;
+        };
+        t.at = *at;
         let mut id = (mark << self.shift) + 1;
         loop {
-            let t = self.read(at, id)?;
+            t.info = word(self.types, t.at as usize + 4).unwrap_or(0);
             if id == wanted || !self.spend() {
-                return Ok(t);
+                return t;
             }
-            at += self.record_bytes(&t)?;
+            // The walk has seen this record, so its kind is known.
+            let words = words(t, None).unwrap_or(0);
+            t.at += (TYPE_BYTES + 4 * words) as u32;
             id += 1;
         }
     }
 
     /// The string at `offset`, without its NUL; empty if there is none.
-    #[inline]
     #[must_use]
-    pub fn name(&self, offset: u32) -> &'b [u8] {
+    #[inline(never)]
+    pub fn str(&self, offset: u32) -> &'b [u8] {
         let tail = self.strings.get(offset as usize..).unwrap_or_default();
         tail.split(|b| *b == 0).next().unwrap_or_default()
+    }
+
+    /// The name of a type.
+    #[must_use]
+    #[inline(never)]
+    pub fn name(&self, t: Type) -> &'b [u8] {
+        self.str(word(self.types, t.at as usize).unwrap_or(0))
+    }
+
+    /// Size in bytes, of those kinds that have one; else the type referred to.
+    #[must_use]
+    #[inline(never)]
+    pub fn size_or_type(&self, t: Type) -> u32 {
+        word(self.types, t.at as usize + 8).unwrap_or(0)
     }
 
     /// The type behind const, volatile, restrict, type tags and typedefs.
     #[must_use]
     #[inline(never)]
-    pub fn skip_mods_and_typedefs(&self, id: u32) -> Type<'b> {
+    pub fn skip_mods_and_typedefs(&self, id: u32) -> Type {
         let mut t = self.type_by_id(id);
-        while MODS_AND_TYPEDEFS >> t.kind() & 1 != 0 && self.spend() {
-            t = self.type_by_id(t.type_id());
+        while t.is(MODS_AND_TYPEDEFS) && self.spend() {
+            t = self.type_by_id(self.size_or_type(t));
         }
         t
+    }
+
+    /// Is it one of those that [`Btf::skip_mods_and_typedefs`] skips, and not the last of too many?
+    #[must_use]
+    pub fn is_modifier(&self, id: u32) -> bool {
+        self.type_by_id(id).is(MODS_AND_TYPEDEFS) && self.spend()
+    }
+
+    /// Name and type of member `index` of a struct or union.
+    #[must_use]
+    pub fn member(&self, t: Type, index: u32) -> (u32, u32) {
+        (self.word(t, 3 * index), self.word(t, 3 * index + 1))
+    }
+
+    /// Place of member `index` in bits, and its width in bits if it is a bit-field, else 0.
+    #[must_use]
+    pub fn member_bits(&self, t: Type, index: u32) -> (u32, u32) {
+        let offset = self.word(t, 3 * index + 2);
+        if t.kflag() {
+            (offset & 0xff_ffff, offset >> 24)
+        } else {
+            (offset, 0)
+        }
+    }
+
+    /// Name and value of enumerator `index`. 32-bit values are sign-extended
+    /// whatever the kind flag says, as libbpf does it.
+    #[must_use]
+    pub fn enumerator(&self, t: Type, index: u32) -> (u32, u64) {
+        if t.kind() == kind::ENUM {
+            let value = self.word(t, 2 * index + 1) as i32;
+            (self.word(t, 2 * index), i64::from(value) as u64)
+        } else {
+            let (low, high) = (self.word(t, 3 * index + 1), self.word(t, 3 * index + 2));
+            (
+                self.word(t, 3 * index),
+                u64::from(low) | u64::from(high) << 32,
+            )
+        }
+    }
+
+    /// Type of parameter `index` of a function prototype.
+    #[must_use]
+    pub fn param(&self, t: Type, index: u32) -> u32 {
+        self.word(t, 2 * index + 1)
+    }
+
+    /// Element type and number of elements of an array; 0 of them if it is flexible.
+    #[must_use]
+    pub fn array(&self, t: Type) -> (u32, u32) {
+        (self.word(t, 0), self.word(t, 2))
+    }
+
+    /// True for a signed int.
+    #[must_use]
+    pub fn is_signed_int(&self, t: Type) -> bool {
+        t.kind() == kind::INT && self.word(t, 0) >> 24 & 1 != 0
+    }
+
+    /// True for an int that is a bit-field of its own, as old compilers made them.
+    #[must_use]
+    pub fn is_offset_int(&self, t: Type) -> bool {
+        self.word(t, 0) >> 16 & 0xff != 0
     }
 
     /// Size of a type in bytes; a fault for what has none: functions, void.
     #[must_use]
     #[inline(never)]
-    pub fn resolve_size(&self, id: u32) -> u64 {
-        let mut t = self.skip_mods_and_typedefs(id);
+    pub fn resolve_size(&self, mut t: Type) -> u64 {
         let mut nelems = 1u64;
-        while self.spend() {
-            let size = match t.kind() {
-                kind::INT | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 => t.size(),
-                kind::DATASEC | kind::FLOAT => t.size(),
-                kind::PTR => 8,
-                kind::ARRAY => {
-                    let array = t.array();
-                    nelems = nelems.saturating_mul(u64::from(array.nelems));
-                    t = self.skip_mods_and_typedefs(array.type_id);
-                    continue;
-                }
-                _ => break,
-            };
-            return nelems.saturating_mul(u64::from(size));
+        while t.kind() == kind::ARRAY && self.spend() {
+            let (element, n) = self.array(t);
+            nelems = nelems.saturating_mul(u64::from(n));
+            t = self.skip_mods_and_typedefs(element);
         }
-        self.fault("size of type", id);
-        0
+        let size = match t.kind() {
+            kind::PTR => 8,
+            kind::INT | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::FLOAT => {
+                self.size_or_type(t)
+            }
+            kind => {
+                self.fault("kind to have a size", kind);
+                0
+            }
+        };
+        nelems.saturating_mul(u64::from(size))
     }
 }
 
-/// Bit for each kind that [`Btf::skip_mods_and_typedefs`] skips.
-const MODS_AND_TYPEDEFS: u128 = 1 << kind::CONST
-    | 1 << kind::VOLATILE
-    | 1 << kind::RESTRICT
-    | 1 << kind::TYPE_TAG
-    | 1 << kind::TYPEDEF;
+/// Words behind the header of a record; none if nothing is known of its kind.
+#[inline(always)]
+fn words(t: Type, layout: Option<&[u8]>) -> Option<usize> {
+    let kind = t.kind() as usize;
+    let (once, each) = match WORDS.get(kind) {
+        Some(words) if kind != 0 => (words & 15, words >> 4),
+        _ => match layout?.get(4 * kind..)? {
+            // struct btf_layout, in bytes; records are whole words.
+            [info, elem, ..] if kind != 0 => (info / 4, elem / 4),
+            _ => return None,
+        },
+    };
+    Some(usize::from(once) + usize::from(each) * t.vlen() as usize)
+}
 
-/// A cheap look at a type, which nearly all types fail: kind, then two bytes of the name.
-#[derive(Clone, Copy, Debug, Default)]
+/// A cheap look at a type, which nearly all types fail: by kind, and by four
+/// bytes of the name that are the same with any `___flavor`.
+#[derive(Clone, Copy, Debug)]
 pub struct Filter {
     kinds: u32,
-    starts: u64,
+    /// By kind and bytes 0 and 1: a bit for each pair of bytes 4 and 5 that may follow.
+    starts: [u64; Filter::SLOTS],
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Filter {
+            kinds: 0,
+            starts: [0; Filter::SLOTS],
+        }
+    }
 }
 
 impl Filter {
-    /// Lets types of a kind pass, whose name may begin like this one.
+    /// Number of [`Filter::slot`]s.
+    pub const SLOTS: usize = 64;
+
+    /// Lets types of this kind pass whose name may be this one, with or without flavor.
     pub fn add(&mut self, kind: u32, name: &[u8]) {
         self.kinds |= 1u32.checked_shl(kind).unwrap_or(0);
-        self.starts |= match name.first_chunk::<2>() {
-            Some(start) => Filter::bit(*start),
-            // One letter: with a flavor the second byte is another.
-            None => u64::MAX,
+        let bits = match name {
+            [_, _, _, _, e, f, ..] => Filter::bit(*e, *f),
+            // What follows a short name is its NUL, or a flavor.
+            _ => u64::MAX,
         };
+        match name {
+            [a, b, ..] => {
+                if let Some(start) = self.starts.get_mut(Filter::slot(kind, *a, *b)) {
+                    *start |= bits;
+                }
+            }
+            _ => self.starts = [u64::MAX; Filter::SLOTS],
+        }
+    }
+
+    /// Where names of a kind that begin with these bytes are found.
+    #[inline(always)]
+    #[must_use]
+    pub fn slot(kind: u32, a: u8, b: u8) -> usize {
+        (kind as usize * 13 + usize::from(a) * 31 + usize::from(b)) % Filter::SLOTS
     }
 
     #[inline(always)]
-    fn bit([a, b]: [u8; 2]) -> u64 {
-        1 << ((u32::from(a) * 31 + u32::from(b)) & 63)
+    fn bit(e: u8, f: u8) -> u64 {
+        1 << ((u32::from(e) * 31 + u32::from(f)) & 63)
     }
 
     #[inline(always)]
-    fn passes(self, btf: &Btf<'_>, t: &Type<'_>) -> bool {
-        if self.kinds.checked_shr(t.kind()).unwrap_or(0) & 1 == 0 {
+    fn passes(&self, t: Type, strings: &[u8], name_off: u32) -> bool {
+        if !t.is(self.kinds) {
             return false;
         }
-        let name = btf.strings.get(t.name_off as usize..);
-        let start = name.and_then(|name| name.first_chunk::<2>());
-        start.is_some_and(|start| self.starts & Filter::bit(*start) != 0)
+        let name = strings.get(name_off as usize..);
+        let Some([a, b, _, _, e, f]) = name.and_then(|name| name.first_chunk::<6>()) else {
+            // At the end of the section there is too little to look at.
+            return true;
+        };
+        let start = self.starts.get(Filter::slot(t.kind(), *a, *b));
+        start.is_some_and(|start| start & Filter::bit(*e, *f) != 0)
     }
 }
 
@@ -550,6 +513,7 @@ impl Filter {
 ///
 /// As libbpf has it: the last `___` counts that has something before and behind it.
 #[must_use]
+#[inline(never)]
 pub fn essential_len(name: &[u8]) -> usize {
     let flavor = |w: &[u8]| matches!(w, [a, b'_', b'_', b'_', c] if *a != b'_' && *c != b'_');
     match name.windows(5).rposition(flavor) {
@@ -558,8 +522,9 @@ pub fn essential_len(name: &[u8]) -> usize {
     }
 }
 
-/// The name without its `___flavor`.
+/// Are two names the same without their flavors?
 #[must_use]
-pub fn essential(name: &[u8]) -> &[u8] {
-    name.get(..essential_len(name)).unwrap_or_default()
+#[inline(never)]
+pub fn same_essential(a: &[u8], b: &[u8]) -> bool {
+    a.get(..essential_len(a)) == b.get(..essential_len(b))
 }

@@ -7,24 +7,15 @@
 
 use preload_image::{Accessor, CoreRelo, Image, core_flags, core_kind};
 
-use crate::btf::{Btf, BtfError, Member, Type, essential, kind};
-use crate::core_match::Pair;
+use crate::btf::{Btf, BtfError, Type, kind, same_essential};
+use crate::core_match::{Pair, Relation};
 use crate::insn::CorePatch;
 use crate::targets::Targets;
 
 /// Anonymous members within each other that a name is searched in.
 const DEPTH: u32 = 32;
 
-/// What becomes of the instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is patched.
-    Patch(CorePatch),
-    /// The kernel has no such thing: it must not be reached.
-    Poison,
-}
-
-/// Why there is no outcome.
+/// Why a relocation cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoreError {
     /// BTF makes no sense.
@@ -35,295 +26,249 @@ pub enum CoreError {
     Unfit,
 }
 
-impl From<BtfError> for CoreError {
-    fn from(error: BtfError) -> Self {
-        CoreError::Btf(error)
-    }
-}
-
 /// Both sides of a relocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Core<'x> {
     /// The image that the relocations are of.
     pub image: &'x Image<'x>,
-    /// Its BTF.
-    pub local: &'x Btf<'x>,
-    /// Kernel BTF.
-    pub kernel: &'x Btf<'x>,
-    /// Candidates in it.
+    /// Its BTF, and the kernel's.
+    pub pair: Pair<'x>,
+    /// Candidates in the latter.
     pub targets: &'x Targets<'x>,
 }
 
-/// What a spec ends at, in the kernel.
-#[derive(Clone, Copy)]
-enum Leaf<'x> {
-    /// The root, or an array's element.
-    Element(u32),
-    /// A member of a struct or union, by its index.
-    Member(Type<'x>, u32, Member),
-    /// The value of an enumerator.
-    Enumerator(u64),
-}
-
-/// A spec followed through one candidate.
-struct Spec<'x> {
+/// A spec followed through one candidate: where it has got to, and how.
+#[derive(Clone, Copy, Default)]
+struct Spec {
+    /// From the root, in bits.
     bit_offset: u64,
-    leaf: Leaf<'x>,
+    /// The type there.
+    at: Type,
+    /// The struct of the last step, and the member's index in it; void: no member.
+    of: Type,
+    index: u32,
 }
 
 impl<'x> Core<'x> {
+    fn kernel(&self) -> &'x Btf<'x> {
+        self.pair.kernel
+    }
+
     /// Was all BTF right that has been read?
     ///
     /// # Errors
     /// The first thing that was not.
     pub fn check(&self) -> Result<(), BtfError> {
-        self.kernel.check().and(self.local.check())
+        self.pair.kernel.check().and(self.pair.local.check())
     }
 
-    /// The outcome of one relocation.
+    /// What to patch an instruction with; none if the kernel has no such thing,
+    /// and the instruction must not be reached.
     ///
     /// # Errors
     /// See [`CoreError`].
     #[inline(never)]
-    pub fn resolve(&self, relo: &CoreRelo) -> Result<Outcome, CoreError> {
+    pub fn resolve(&self, relo: &CoreRelo) -> Result<Option<CorePatch>, CoreError> {
+        let mut patch = CorePatch {
+            expected: (relo.flags & core_flags::VALIDATE != 0).then_some(relo.local_value),
+            ..CorePatch::default()
+        };
         if relo.kind == core_kind::TYPE_ID_LOCAL {
-            return Ok(Outcome::Patch(CorePatch {
-                expected: None,
-                value: u64::from(relo.type_id),
-                sizes: (0, 0),
-                resizable: false,
-            }));
+            patch.value = u64::from(relo.type_id);
+            return Ok(Some(patch));
         }
-        let mut found: Option<(u64, CorePatch)> = None;
+        let mut found: Option<(u64, u64)> = None;
         for id in self.targets.candidates(relo.target.wrapping_sub(1)) {
-            let Some(spec) = self.follow(relo, id) else {
+            let (mut spec, mut this) = (Spec::default(), patch);
+            if !self.follow(relo, id, &mut spec, &mut this) {
                 continue;
-            };
-            let patch = self.patch(relo, &spec, id).ok_or(CoreError::Unfit)?;
-            if let Some((bit_offset, other)) = found
-                && (bit_offset != spec.bit_offset || other.value != patch.value)
-            {
+            }
+            if !self.value(relo, id, &spec, &mut this) {
+                return Err(CoreError::Unfit);
+            }
+            let value = (spec.bit_offset, this.value);
+            if *found.get_or_insert(value) != value {
                 return Err(CoreError::Ambiguous);
             }
-            found = Some((spec.bit_offset, patch));
+            patch = this;
         }
-        self.check()?;
-        Ok(match found {
-            Some((_, patch)) => Outcome::Patch(patch),
-            None => missing(relo),
-        })
+        self.check().map_err(CoreError::Btf)?;
+        // Where nothing matches, questions are answered with no.
+        let question = relo.kind == core_kind::FIELD_EXISTS
+            || relo.kind > core_kind::TYPE_ID_LOCAL && relo.kind != core_kind::ENUMVAL_VALUE;
+        Ok((found.is_some() || question).then_some(patch))
     }
 
-    /// Follows the spec through candidate `id`, if it matches.
-    #[inline(never)]
-    fn follow(&self, relo: &CoreRelo, id: u32) -> Option<Spec<'x>> {
-        let root = Spec {
-            bit_offset: 0,
-            leaf: Leaf::Element(id),
-        };
-        let pair = Pair::new(self.local, self.kernel);
-        match relo.kind {
-            core_kind::TYPE_ID_TARGET | core_kind::TYPE_EXISTS | core_kind::TYPE_SIZE => {
-                pair.types_compat(relo.type_id, id).then_some(root)
+    /// Follows the spec through candidate `id`; false if it does not match.
+    fn follow(&self, relo: &CoreRelo, id: u32, spec: &mut Spec, patch: &mut CorePatch) -> bool {
+        let relation = match relo.kind {
+            core_kind::TYPE_MATCHES => Relation::TypesMatch,
+            core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE => {
+                return self.enumerator(relo, id, patch);
             }
-            core_kind::TYPE_MATCHES => pair.types_match(relo.type_id, id, false).then_some(root),
-            core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE => self.enumerator(relo, id),
-            _ => self.field(relo, root),
-        }
+            core_kind::TYPE_ID_TARGET | core_kind::TYPE_EXISTS | core_kind::TYPE_SIZE => {
+                Relation::TypesCompat
+            }
+            _ => return self.field(relo, id, spec),
+        };
+        self.pair.related(relation, relo.type_id, id)
     }
 
-    fn enumerator(&self, relo: &CoreRelo, id: u32) -> Option<Spec<'x>> {
-        let wanted = self.image.accessors(relo).get(0)?;
-        let wanted = essential(self.image.str(wanted.name));
-        let mut enumerators = self.kernel.skip_mods_and_typedefs(id).enumerators();
-        let (_, value) = enumerators.find(|(name_off, _)| {
-            let name = self.kernel.name(*name_off);
-            self.kernel.spend() && essential(name) == wanted
-        })?;
-        Some(Spec {
-            bit_offset: 0,
-            leaf: Leaf::Enumerator(value),
-        })
+    /// Finds the enumerator, and takes its value.
+    fn enumerator(&self, relo: &CoreRelo, id: u32, patch: &mut CorePatch) -> bool {
+        let t = self.kernel().skip_mods_and_typedefs(id);
+        let wanted = self.image.accessor(relo, 0).unwrap_or_default();
+        let wanted = self.image.str(wanted.name);
+        t.is_enum()
+            && (0..t.vlen()).any(|i| {
+                let (name, value) = self.kernel().enumerator(t, i);
+                patch.value = value;
+                self.kernel().spend() && same_essential(self.kernel().str(name), wanted)
+            })
     }
 
     #[inline(never)]
-    fn field(&self, relo: &CoreRelo, mut spec: Spec<'x>) -> Option<Spec<'x>> {
-        for (step, accessor) in self.image.accessors(relo).iter().enumerate() {
-            let from = match &spec.leaf {
-                Leaf::Element(id) => *id,
-                Leaf::Member(_, _, member) => member.type_id,
-                Leaf::Enumerator(_) => return None,
-            };
-            let t = self.kernel.skip_mods_and_typedefs(from);
+    fn field(&self, relo: &CoreRelo, id: u32, spec: &mut Spec) -> bool {
+        let kernel = self.kernel();
+        spec.at = kernel.skip_mods_and_typedefs(id);
+        for step in 0..relo.accessors.len {
+            let accessor = self.image.accessor(relo, step).unwrap_or_default();
             if !self.image.str(accessor.name).is_empty() {
-                let member = self.member(&accessor, &t, DEPTH)?;
-                spec.bit_offset = spec.bit_offset.wrapping_add(member.bit_offset);
-                spec.leaf = member.leaf;
+                if !self.member(&accessor, spec.at, spec, DEPTH) {
+                    return false;
+                }
                 continue;
             }
             // The root stands for an element of the array that it was reached through.
-            let mut element = t.id;
             if step > 0 {
-                let array = t.array();
-                let flexible = array.nelems == 0
-                    && matches!(&spec.leaf, Leaf::Member(t, index, _) if index + 1 == t.vlen());
-                if t.kind() != kind::ARRAY || !flexible && accessor.index >= array.nelems {
-                    return None;
+                let (element, nelems) = kernel.array(spec.at);
+                let flexible = nelems == 0 && spec.index + 1 == spec.of.vlen();
+                let within = flexible || accessor.index < nelems;
+                if spec.at.kind() != kind::ARRAY || !within {
+                    return false;
                 }
-                element = self.kernel.skip_mods_and_typedefs(array.type_id).id;
+                spec.at = kernel.skip_mods_and_typedefs(element);
             }
-            let bits = self.kernel.resolve_size(element).wrapping_mul(8);
+            let bits = kernel.resolve_size(spec.at).wrapping_mul(8);
             let skipped = u64::from(accessor.index).wrapping_mul(bits);
             spec.bit_offset = spec.bit_offset.wrapping_add(skipped);
-            spec.leaf = Leaf::Element(element);
+            spec.of = Type::default();
         }
-        Some(spec)
+        true
     }
 
-    /// Finds the accessor's member in a kernel type, anonymous members included.
-    fn member(&self, accessor: &Accessor, t: &Type<'x>, depth: u32) -> Option<Spec<'x>> {
-        for (index, member) in (0..).zip(t.members()) {
-            let name = self.kernel.name(member.name_off);
-            if !self.kernel.spend() {
+    /// Steps to the accessor's member of a kernel type, anonymous members included.
+    #[inline(never)]
+    fn member(&self, accessor: &Accessor, t: Type, spec: &mut Spec, depth: u32) -> bool {
+        let kernel = self.kernel();
+        if !t.is_composite() {
+            return false;
+        }
+        for index in 0..t.vlen() {
+            let (name, id) = kernel.member(t, index);
+            let name = kernel.str(name);
+            if !kernel.spend() {
                 break;
             }
+            let bits = kernel.member_bits(t, index).0;
             if name.is_empty() && depth > 0 {
-                let within = self.kernel.skip_mods_and_typedefs(member.type_id);
-                if let Some(mut found) = self.member(accessor, &within, depth - 1) {
-                    let outer = u64::from(member.bit_offset);
-                    found.bit_offset = found.bit_offset.wrapping_add(outer);
-                    return Some(found);
+                let within = kernel.skip_mods_and_typedefs(id);
+                if self.member(accessor, within, spec, depth - 1) {
+                    spec.bit_offset = spec.bit_offset.wrapping_add(u64::from(bits));
+                    return true;
                 }
             } else if name == self.image.str(accessor.name) {
-                let pair = Pair::new(self.local, self.kernel);
-                let compat = pair.fields_compat(accessor.type_id, member.type_id);
-                return compat.then_some(Spec {
-                    bit_offset: u64::from(member.bit_offset),
-                    leaf: Leaf::Member(*t, index, member),
-                });
+                spec.bit_offset = spec.bit_offset.wrapping_add(u64::from(bits));
+                (spec.of, spec.index) = (t, index);
+                spec.at = kernel.skip_mods_and_typedefs(id);
+                return self
+                    .pair
+                    .related(Relation::FieldsCompat, accessor.type_id, id);
             }
         }
-        None
+        false
     }
 
-    /// The value of a spec that was found.
+    /// The value of a spec that was followed; false if there is none.
     #[inline(never)]
-    fn patch(&self, relo: &CoreRelo, spec: &Spec<'x>, root: u32) -> Option<CorePatch> {
-        let mut patch = CorePatch {
-            expected: expected(relo),
-            value: 0,
-            sizes: (0, 0),
-            resizable: false,
+    fn value(&self, relo: &CoreRelo, id: u32, spec: &Spec, patch: &mut CorePatch) -> bool {
+        let kernel = self.kernel();
+        patch.value = match relo.kind {
+            core_kind::ENUMVAL_VALUE => return true,
+            core_kind::FIELD_EXISTS | core_kind::ENUMVAL_EXISTS => 1,
+            core_kind::TYPE_EXISTS | core_kind::TYPE_MATCHES => 1,
+            core_kind::TYPE_ID_TARGET => u64::from(id),
+            core_kind::TYPE_SIZE => kernel.resolve_size(kernel.skip_mods_and_typedefs(id)),
+            _ => return self.field_value(relo, spec, patch),
         };
-        patch.value = match (relo.kind, &spec.leaf) {
-            (core_kind::FIELD_EXISTS | core_kind::TYPE_EXISTS, _) => 1,
-            (core_kind::TYPE_MATCHES | core_kind::ENUMVAL_EXISTS, _) => 1,
-            (core_kind::TYPE_ID_TARGET, _) => u64::from(root),
-            (core_kind::TYPE_SIZE, _) => self.kernel.resolve_size(root),
-            (core_kind::ENUMVAL_VALUE, Leaf::Enumerator(value)) => *value,
-            (core_kind::FIELD_BYTE_SIZE, Leaf::Element(id)) => self.kernel.resolve_size(*id),
-            (core_kind::FIELD_BYTE_OFFSET, Leaf::Element(id)) => {
-                self.set_sizes(relo, *id, &mut patch);
-                spec.bit_offset / 8
-            }
-            (_, Leaf::Member(_, _, member)) => {
-                self.member_value(relo, spec.bit_offset, member, &mut patch)?
-            }
-            _ => return None,
-        };
-        Some(patch)
+        true
     }
 
-    /// The value that a field relocation takes from a named member.
-    fn member_value(
-        &self,
-        relo: &CoreRelo,
-        bit_offset: u64,
-        member: &Member,
-        patch: &mut CorePatch,
-    ) -> Option<u64> {
-        let field = self.kernel.skip_mods_and_typedefs(member.type_id);
-        let bitfield = member.bitfield_size > 0;
-        let (byte_offset, byte_size, bit_size) = if bitfield {
-            let bit_size = u64::from(member.bitfield_size);
-            let (offset, size) = bitfield_load(bit_offset, bit_size, u64::from(field.size()))?;
-            (offset, size, bit_size)
+    /// The value that a relocation takes from a field.
+    fn field_value(&self, relo: &CoreRelo, spec: &Spec, patch: &mut CorePatch) -> bool {
+        let kernel = self.kernel();
+        let (_, bitfield) = kernel.member_bits(spec.of, spec.index);
+        let bitfield = if spec.of.kind() == kind::UNKN {
+            0
         } else {
-            let size = self.kernel.resolve_size(field.id);
-            (bit_offset / 8, size, size.wrapping_mul(8))
+            bitfield
         };
-        Some(match relo.kind {
-            core_kind::FIELD_BYTE_OFFSET => {
-                if !bitfield {
-                    self.set_sizes(relo, field.id, patch);
+        let mut size = kernel.resolve_size(spec.at);
+        let mut offset = spec.bit_offset / 8;
+        let mut bits = size.wrapping_mul(8);
+        if bitfield > 0 {
+            // The smallest aligned load, from the declared type's size up, that
+            // has all of it; 64 bits must do.
+            bits = u64::from(bitfield);
+            let end = spec.bit_offset.saturating_add(bits);
+            loop {
+                if !matches!(size, 1..=8) {
+                    return false;
                 }
-                byte_offset
+                offset = spec.bit_offset / 8 / size * size;
+                if end - offset * 8 <= size * 8 {
+                    break;
+                }
+                size *= 2;
             }
-            core_kind::FIELD_BYTE_SIZE => byte_size,
+        }
+        patch.value = match relo.kind {
+            core_kind::FIELD_BYTE_OFFSET => {
+                if bitfield == 0 {
+                    self.set_sizes(relo, spec.at, patch);
+                }
+                offset
+            }
+            core_kind::FIELD_BYTE_SIZE => size,
+            // An array's element has no more than that.
+            _ if spec.of.kind() == kind::UNKN => return false,
             core_kind::FIELD_SIGNED => {
-                u64::from(field.is_enum() && field.kflag() || field.is_signed_int())
+                let t = spec.at;
+                u64::from(t.is_enum() && t.kflag() || kernel.is_signed_int(t))
             }
             core_kind::FIELD_LSHIFT_U64 => {
-                let end = bit_offset.wrapping_add(bit_size);
-                64u64.wrapping_sub(end.wrapping_sub(byte_offset.wrapping_mul(8)))
+                let end = spec.bit_offset.wrapping_add(bits);
+                64u64.wrapping_sub(end.wrapping_sub(offset.wrapping_mul(8)))
             }
-            core_kind::FIELD_RSHIFT_U64 => 64u64.wrapping_sub(bit_size),
-            _ => return None,
-        })
+            core_kind::FIELD_RSHIFT_U64 => 64u64.wrapping_sub(bits),
+            _ => return false,
+        };
+        true
     }
 
     /// Sizes that a load of the field moves, and whether they may differ.
-    #[inline(never)]
-    fn set_sizes(&self, relo: &CoreRelo, id: u32, patch: &mut CorePatch) {
-        let field = self.kernel.skip_mods_and_typedefs(id);
+    fn set_sizes(&self, relo: &CoreRelo, t: Type, patch: &mut CorePatch) {
+        let kernel = self.kernel();
         // An array is loaded by its elements.
-        let mut element = field;
-        while element.kind() == kind::ARRAY && self.kernel.spend() {
-            element = self.kernel.skip_mods_and_typedefs(element.array().type_id);
+        let mut element = t;
+        while element.kind() == kind::ARRAY && kernel.spend() {
+            element = kernel.skip_mods_and_typedefs(kernel.array(element).0);
         }
-        patch.sizes = (relo.local_size, self.kernel.resolve_size(element.id) as u32);
-        patch.resizable = match field.kind() {
+        patch.sizes = (relo.local_size, kernel.resolve_size(element) as u32);
+        patch.resizable = match t.kind() {
             kind::PTR => relo.flags & core_flags::LOCAL_PTR != 0,
-            kind::INT => relo.flags & core_flags::LOCAL_UNSIGNED != 0 && !field.is_signed_int(),
+            kind::INT => relo.flags & core_flags::LOCAL_UNSIGNED != 0 && !kernel.is_signed_int(t),
             _ => false,
         };
     }
-}
-
-/// The value that the instruction must hold before, if that is certain.
-fn expected(relo: &CoreRelo) -> Option<u64> {
-    (relo.flags & core_flags::VALIDATE != 0).then_some(relo.local_value)
-}
-
-/// The outcome where no candidate matches: questions are answered with no.
-fn missing(relo: &CoreRelo) -> Outcome {
-    match relo.kind {
-        core_kind::FIELD_EXISTS
-        | core_kind::TYPE_ID_TARGET
-        | core_kind::TYPE_EXISTS
-        | core_kind::TYPE_SIZE
-        | core_kind::TYPE_MATCHES
-        | core_kind::ENUMVAL_EXISTS => Outcome::Patch(CorePatch {
-            expected: expected(relo),
-            value: 0,
-            sizes: (0, 0),
-            resizable: false,
-        }),
-        _ => Outcome::Poison,
-    }
-}
-
-/// Offset and size in bytes of the smallest aligned load, from the declared
-/// type's size up, that has all of a bit-field; 64 bits must do.
-fn bitfield_load(bit_offset: u64, bit_size: u64, declared: u64) -> Option<(u64, u64)> {
-    let end = bit_offset.checked_add(bit_size)?;
-    let mut size = declared;
-    while matches!(size, 1..=8) {
-        let offset = bit_offset / 8 / size * size;
-        if end - offset * 8 <= size * 8 {
-            return Some((offset, size));
-        }
-        size *= 2;
-    }
-    None
 }

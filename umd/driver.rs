@@ -25,7 +25,7 @@ const LOG: i32 = 2;
 ///
 /// What was loaded stays open until the process ends, which closes it all at
 /// once: nothing is lost by not doing so one by one.
-pub fn run<'a, S: Sys>(sys: &'a S, image: &'a [u8], memory: &'a mut [u8]) -> i32 {
+pub fn run<'a, S: Sys>(sys: &'a S, image: &'a [u8], memory: &'a mut [u64]) -> i32 {
     let mut arena = Arena::new(memory);
     match serve(sys, image, &mut arena) {
         Ok(()) => 0,

@@ -146,11 +146,17 @@ impl Line {
 
     /// The text in the arena, for an [`Error`]; nothing if that is full.
     pub fn keep<'a>(&self, arena: &mut Arena<'a>) -> &'a [u8] {
-        let kept = arena.alloc::<u8>(self.len).unwrap_or_default();
-        for (to, from) in kept.iter_mut().zip(self.bytes()) {
+        self.keep_in(arena.alloc(self.len).unwrap_or_default())
+    }
+
+    /// The text at the beginning of a buffer; as much of it as fits.
+    pub fn keep_in<'a>(&self, buffer: &'a mut [u8]) -> &'a [u8] {
+        let mut len = 0;
+        for (to, from) in buffer.iter_mut().zip(self.bytes()) {
             *to = *from;
+            len += 1;
         }
-        kept
+        buffer.get(..len).unwrap_or_default()
     }
 }
 

@@ -6,6 +6,7 @@ use preload_image::{Image, Map, Str, map_flags};
 
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
+use crate::core_match::Pair;
 use crate::core_relo::Core;
 use crate::error::Error;
 use crate::kernel_btf::KernelBtf;
@@ -14,7 +15,7 @@ use crate::load::{Failed, Load};
 use crate::prog::Relocator;
 use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
-use crate::targets::{self, Targets};
+use crate::targets;
 
 /// An attached program.
 #[derive(Clone, Copy, Debug)]
@@ -149,20 +150,27 @@ fn run<S: Sys>(
     let object = image.object().name;
 
     // What the image needs to know of the running kernel.
-    let local = Btf::index(image.btf(), load.arena, Filter::default(), &mut |_, _| true)
-        .map_err(|error| load.bad_btf("read BTF of", object, error))?;
-    let (kernel, targets) = if image.targets().is_empty() {
-        (Btf::empty(), Targets::default())
-    } else {
+    let local = Btf::index(
+        image.btf(),
+        load.arena,
+        &Filter::default(),
+        &mut |_, _, _| true,
+    );
+    load.check("read object", object, local.check())?;
+    let (mut kernel, mut targets) = Default::default();
+    if !image.targets().is_empty() {
         let found = KernelBtf::get(load.sys)
             .map_err(|errno| load.refused("read kernel BTF", Str::default(), errno))?;
-        targets::find(&image, kernel_btf.insert(found), load.arena)
-            .map_err(|error| load.bad_btf("read kernel BTF", Str::default(), error))?
-    };
+        (kernel, targets) = targets::find(&image, kernel_btf.insert(found), load.arena)
+            .ok_or_else(|| load.out_of_memory("read kernel BTF", Str::default()))?;
+        load.check("read kernel BTF", Str::default(), kernel.check())?;
+    }
     let core = Core {
         image: &image,
-        local: &local,
-        kernel: &kernel,
+        pair: Pair {
+            local: &local,
+            kernel: &kernel,
+        },
         targets: &targets,
     };
     let ksyms = ksym::resolve(load, &core)?;

@@ -182,7 +182,7 @@ pub fn poison(insns: &mut [u64], index: u32) -> Result<(), PatchError> {
 }
 
 /// What a CO-RE relocation does to its instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CorePatch {
     /// The value that the instruction must hold, if that is known for sure.
     pub expected: Option<u64>,

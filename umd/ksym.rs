@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Typed ksyms: kernel variables and kfuncs that a program names.
 
-use preload_image::extern_flags;
+use preload_image::{Str, extern_flags};
 
 use crate::btf::kind;
-use crate::core_match::Pair;
+use crate::core_match::Relation;
 use crate::core_relo::Core;
 use crate::error::Line;
 use crate::load::{Failed, Load};
@@ -19,40 +19,42 @@ const STEP: &str = "resolve ksym";
 pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a [u32], Failed> {
     let externs = load.image.externs();
     let Some(ids) = load.arena.alloc(externs.len()) else {
-        return Err(load.out_of_memory(STEP, Default::default()));
+        return Err(load.out_of_memory(STEP, Str::default()));
     };
+    let kernel = core.pair.kernel;
     for (id, ksym) in ids.iter_mut().zip(externs.iter()) {
-        let weak = ksym.flags & extern_flags::WEAK != 0;
+        let mut optional = ksym.flags & extern_flags::WEAK != 0;
         let mut text = Line::new();
-        if let Some(found) = core.targets.candidates(ksym.target).next() {
-            let found = core.kernel.type_by_id(found);
-            let is_func = found.kind() == kind::FUNC;
-            let mut type_id = found.type_id();
-            if !is_func {
-                type_id = core.kernel.skip_mods_and_typedefs(type_id).id;
+        *id = core.targets.first(ksym.target);
+        if *id == 0 {
+            text.put(b"not in kernel BTF");
+        } else {
+            let t = kernel.type_by_id(*id);
+            let is_func = t.kind() == kind::FUNC;
+            let mut type_id = kernel.size_or_type(t);
+            // A variable's type counts from behind its const on; lowering has
+            // done the same to the local one.
+            while !is_func && kernel.is_modifier(type_id) {
+                type_id = kernel.size_or_type(kernel.type_by_id(type_id));
             }
-            let same = Pair::new(core.local, core.kernel).types_compat(ksym.type_id, type_id);
-            if let Err(error) = core.check() {
-                return Err(load.bad_btf(STEP, ksym.name, error));
-            }
+            let same = core
+                .pair
+                .related(Relation::TypesCompat, ksym.type_id, type_id);
+            load.check(STEP, ksym.name, core.check())?;
             if same {
-                *id = found.id;
-                continue;
-            }
-            // As libbpf: a weak kfunc of another type is a missing one.
-            if weak && is_func {
                 continue;
             }
             text.put(b"type [").put_dec(ksym.type_id);
             text.put(b"] is not the kernel's [")
                 .put_dec(type_id)
                 .put(b"]");
-        } else if weak {
-            continue;
-        } else {
-            text.put(b"not in kernel BTF");
+            // As libbpf: a weak kfunc of another type is a missing one.
+            optional &= is_func;
+            *id = 0;
         }
-        return Err(load.failed(STEP, ksym.name, &text));
+        if !optional {
+            return Err(load.failed(STEP, ksym.name, &text));
+        }
     }
     Ok(ids)
 }

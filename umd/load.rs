@@ -50,14 +50,22 @@ impl<S> Load<'_, '_, S> {
         Failed
     }
 
-    /// BTF makes no sense.
-    #[cold]
+    /// Fails if BTF made no sense.
+    ///
+    /// # Errors
+    /// With what was wrong.
     #[inline(never)]
-    pub fn bad_btf(&mut self, step: &'static str, object: Str, error: BtfError) -> Failed {
+    pub fn check(
+        &mut self,
+        step: &'static str,
+        object: Str,
+        checked: Result<(), BtfError>,
+    ) -> Result<(), Failed> {
+        let Err(error) = checked else { return Ok(()) };
         let mut text = Line::new();
-        text.put(b"bad ").put(error.what.as_bytes());
+        text.put(b"bad BTF ").put(error.what.as_bytes());
         text.put(b" ").put_dec(error.value);
-        self.failed(step, object, &text)
+        Err(self.failed(step, object, &text))
     }
 
     /// The arena is too small.

@@ -15,8 +15,8 @@ mod mem;
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.img"));
 
 /// In .bss: what is not used is never touched, and costs nothing.
-const ARENA_BYTES: usize = 256 << 10;
-static mut ARENA: [u8; ARENA_BYTES] = [0; ARENA_BYTES];
+const ARENA_WORDS: usize = (256 << 10) / 8;
+static mut ARENA: [u64; ARENA_WORDS] = [0; ARENA_WORDS];
 
 // The kernel enters with the stack 16-byte aligned and no return address; a
 // call from here leaves it as the ABI wants it on entry to a function.

@@ -4,9 +4,8 @@
 
 use preload_image::{CoreRelo, Prog, Relo, core_kind, relo_kind};
 
-use crate::arena::Arena;
 use crate::btf::kind;
-use crate::core_relo::{Core, CoreError, Outcome};
+use crate::core_relo::{Core, CoreError};
 use crate::error::Line;
 use crate::insn::{self, PatchError};
 use crate::load::{Failed, Load};
@@ -52,11 +51,14 @@ impl Relocator<'_> {
         }
         for relo in load.image.core_relos(prog).iter() {
             let patched = match self.core.resolve(&relo) {
-                Ok(Outcome::Patch(patch)) => insn::patch_core(insns, relo.insn, &patch),
-                Ok(Outcome::Poison) => insn::poison(insns, relo.insn),
-                Err(CoreError::Btf(error)) => return Err(load.bad_btf(STEP, prog.name, error)),
+                Ok(Some(patch)) => insn::patch_core(insns, relo.insn, &patch),
+                Ok(None) => insn::poison(insns, relo.insn),
                 Err(CoreError::Ambiguous) => Err(PatchError::Ambiguous),
                 Err(CoreError::Unfit) => Err(PatchError::Form),
+                Err(CoreError::Btf(error)) => {
+                    load.check(STEP, prog.name, Err(error))?;
+                    Ok(())
+                }
             };
             if let Err(why) = patched {
                 let mut text = Line::new();
@@ -93,7 +95,7 @@ impl Relocator<'_> {
     /// A CO-RE relocation in libbpf's words: `<byte_off> [8] struct bpf_link.type (0:1 @ offset 4)`.
     #[inline(never)]
     fn describe(&self, relo: &CoreRelo, text: &mut Line) {
-        let (image, local) = (self.core.image, self.core.local);
+        let (image, local) = (self.core.image, self.core.pair.local);
         text.put(b"<").put(kind_name(relo.kind)).put(b"> [");
         text.put_dec(relo.type_id).put(b"] ");
         let root = local.type_by_id(relo.type_id);
@@ -104,7 +106,7 @@ impl Relocator<'_> {
             kind::TYPEDEF => b"typedef ",
             _ => b"",
         });
-        text.put(local.name(root.name_off));
+        text.put(local.name(root));
         let enumerator = matches!(
             relo.kind,
             core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE
@@ -184,10 +186,10 @@ impl Relocator<'_> {
             }
         };
         let (text, omitted) = self.verdict(prog, log);
-        load.refused(STEP_LOAD, prog.name, errno);
-        load.error.detail = text.keep(&mut Arena::new(log));
+        let failed = load.refused(STEP_LOAD, prog.name, errno);
+        load.error.detail = text.keep_in(log);
         load.error.omitted = omitted;
-        Err(Failed)
+        Err(failed)
     }
 
     /// Why the verifier refused a program, and how many lines of its log that leaves out.

@@ -9,9 +9,7 @@
 use preload_image::{Image, target_kind};
 
 use crate::arena::Arena;
-use crate::btf::{Btf, BtfError, Filter, Type, essential, kind};
-
-const BUCKETS: usize = 64;
+use crate::btf::{Btf, Filter, essential_len, kind};
 
 /// The candidate types of each target. Links between them are 1 + index; 0 ends.
 #[derive(Debug, Default)]
@@ -34,115 +32,87 @@ impl Targets<'_> {
         })
     }
 
+    /// Id of the type that is this exact target; 0 if there is none.
+    #[inline(never)]
+    #[must_use]
+    pub fn first(&self, target: u32) -> u32 {
+        self.candidates(target).next().unwrap_or(0)
+    }
+
     /// One more candidate; false if there is no room for it.
     fn add(&mut self, target: u32, id: u32, exact: bool) -> bool {
-        let Some(head) = self.heads.get_mut(target as usize) else {
+        let slot = self.candidates.get_mut(self.count as usize);
+        let Some((head, slot)) = self.heads.get_mut(target as usize).zip(slot) else {
             return false;
         };
-        if exact && *head != 0 {
-            return true;
-        }
-        let Some(slot) = self.candidates.get_mut(self.count as usize) else {
-            return false;
-        };
-        self.count += 1;
-        *slot = [core::mem::replace(head, self.count), id];
-        true
-    }
-}
-
-/// The targets, hashed by essential name.
-struct Wanted<'i, 'a> {
-    image: &'i Image<'i>,
-    filter: Filter,
-    /// For each hash its last target, 1 + index.
-    buckets: [u32; BUCKETS],
-    /// For each target the one before it in its bucket.
-    next: &'a mut [u32],
-}
-
-/// FNV-1a of a name without its flavor.
-fn bucket(name: &[u8]) -> usize {
-    let fnv = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    let hash = essential(name).iter().fold(0x811c_9dc5, fnv);
-    (hash ^ hash >> 16) as usize % BUCKETS
-}
-
-/// Both enums are one kind here.
-fn fold_kind(kind: u32) -> u32 {
-    if kind == kind::ENUM64 {
-        kind::ENUM
-    } else {
-        kind
-    }
-}
-
-impl<'i, 'a> Wanted<'i, 'a> {
-    fn new(image: &'i Image<'i>, arena: &mut Arena<'a>) -> Option<Self> {
-        let targets = image.targets();
-        let mut wanted = Wanted {
-            image,
-            filter: Filter::default(),
-            buckets: [0; BUCKETS],
-            next: arena.alloc(targets.len())?,
-        };
-        for ((index, target), next) in (1..).zip(targets.iter()).zip(wanted.next.iter_mut()) {
-            let name = image.str(target.name);
-            let kind = target.kind & target_kind::BTF_KIND_MASK;
-            wanted.filter.add(kind, name);
-            if kind == kind::ENUM {
-                wanted.filter.add(kind::ENUM64, name);
-            }
-            if let Some(head) = wanted.buckets.get_mut(bucket(name)) {
-                *next = core::mem::replace(head, index);
-            }
-        }
-        Some(wanted)
-    }
-
-    /// Adds a type to the candidates of each target that it may be.
-    fn visit(&self, name: &[u8], t: &Type<'_>, targets: &mut Targets<'_>) -> bool {
-        let mut link = self.buckets.get(bucket(name)).copied().unwrap_or(0);
-        while let Some(index) = link.checked_sub(1) {
-            link = self.next.get(index as usize).copied().unwrap_or(0);
-            let target = self.image.targets().get(index).unwrap_or_default();
-            let exact = target.kind & target_kind::EXACT != 0;
-            let name = if exact { name } else { essential(name) };
-            if target.kind & target_kind::BTF_KIND_MASK == fold_kind(t.kind())
-                && name == self.image.str(target.name)
-                && !targets.add(index, t.id, exact)
-            {
-                return false;
-            }
+        if !exact || *head == 0 {
+            self.count += 1;
+            *slot = [core::mem::replace(head, self.count), id];
         }
         true
     }
 }
 
-/// Indexes kernel BTF and finds the candidates of all targets of an image.
-///
-/// # Errors
-/// What is wrong with the BTF, or `arena` where that is too small for it, or
-/// names have far more candidates than any kernel gives them.
+/// Indexes kernel BTF and finds the candidates of all targets of an image; none
+/// without memory. What is wrong with the BTF is left to [`Btf::check`].
 #[inline(never)]
 pub fn find<'b, 'a: 'b>(
     image: &Image<'_>,
     data: &'b [u8],
     arena: &mut Arena<'a>,
-) -> Result<(Btf<'b>, Targets<'a>), BtfError> {
-    let n = image.targets().len();
-    let full = BtfError {
-        what: "arena",
-        value: n as u32,
-    };
-    let wanted = Wanted::new(image, arena).ok_or(full)?;
-    let mut targets = Targets {
-        heads: arena.alloc(n).ok_or(full)?,
-        candidates: arena.alloc(8 * n + 64).ok_or(full)?,
+) -> Option<(Btf<'b>, Targets<'a>)> {
+    let targets = image.targets();
+    let n = targets.len();
+    let mut found = Targets {
+        heads: arena.alloc(n)?,
+        candidates: arena.alloc(8 * n + 64)?,
         count: 0,
     };
-    let btf = Btf::index(data, arena, wanted.filter, &mut |btf, t| {
-        wanted.visit(btf.name(t.name_off), t, &mut targets)
-    })?;
-    Ok((btf, targets))
+    // Targets by the slot of the filter that lets them pass: 1 + index of the
+    // last one of each slot, and for each target of the one before it.
+    let mut filter = Filter::default();
+    let mut slots = [0u32; Filter::SLOTS];
+    let before = arena.alloc::<u32>(n)?;
+    for ((index, target), before) in (1..).zip(targets.iter()).zip(before.iter_mut()) {
+        let name = image.str(target.name);
+        let kind = target.kind & target_kind::BTF_KIND_MASK;
+        filter.add(kind, name);
+        if kind == kind::ENUM {
+            filter.add(kind::ENUM64, name);
+        }
+        if let Some(last) = slots.get_mut(slot(kind, name)) {
+            *before = core::mem::replace(last, index);
+        }
+    }
+    let btf = Btf::index(data, arena, &filter, &mut |btf, id, t| {
+        let name = btf.name(t);
+        let mut kind = t.kind();
+        if kind == kind::ENUM64 {
+            kind = kind::ENUM;
+        }
+        let mut link = slots.get(slot(kind, name)).copied().unwrap_or(0);
+        while let Some(index) = link.checked_sub(1) {
+            link = before.get(index as usize).copied().unwrap_or(0);
+            let target = targets.get(index).unwrap_or_default();
+            let exact = target.kind & target_kind::EXACT != 0;
+            let wanted = image.str(target.name);
+            if target.kind & target_kind::BTF_KIND_MASK == kind
+                && name.starts_with(wanted)
+                && (name.len() == wanted.len() || !exact && essential_len(name) == wanted.len())
+                && !found.add(index, id, exact)
+            {
+                return false;
+            }
+        }
+        true
+    });
+    Some((btf, found))
+}
+
+/// Slot of a name. One letter and its flavor do not begin alike: all such share one.
+fn slot(kind: u32, name: &[u8]) -> usize {
+    match name.get(..essential_len(name)) {
+        Some([a, b, ..]) => Filter::slot(kind, *a, *b),
+        _ => 0,
+    }
 }

@@ -352,6 +352,12 @@ impl<'a> Image<'a> {
         Records::new(self.section(Section::CoreRelos)).span(prog.core_relos)
     }
 
+    /// Step `index` of the access spec of a CO-RE relocation.
+    #[must_use]
+    pub fn accessor(&self, relo: &CoreRelo, index: u32) -> Option<Accessor> {
+        self.accessors(relo).get(index)
+    }
+
     /// The access spec of a CO-RE relocation.
     #[must_use]
     pub fn accessors(&self, relo: &CoreRelo) -> Records<'a, Accessor> {

@@ -36,9 +36,11 @@ pub fn attr_bytes<T: Attr>(attr: &mut T) -> &mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(core::ptr::from_mut(attr).cast(), T::END) }
 }
 
-/// The values that lie aligned in `bytes`; the ends that do not fit are left out.
-pub fn values_of_mut<T: Pod>(bytes: &mut [u8]) -> &mut [T] {
-    // SAFETY: `align_to_mut` gives aligned values inside `bytes`, and every
-    // byte pattern is a T; the bytes written through it are initialised.
-    unsafe { bytes.align_to_mut().1 }
+/// The values that fit into `words`, from the first one on.
+pub fn values_of_mut<T: Pod>(words: &mut [u64]) -> &mut [T] {
+    const { assert!(size_of::<T>() <= 8 && align_of::<T>() <= 8) };
+    let n = size_of_val(words) / size_of::<T>();
+    // SAFETY: T is aligned where a u64 is, n of them lie inside `words`, every
+    // byte pattern is a T, and what is written through it is initialised.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), n) }
 }

@@ -72,7 +72,7 @@ fn spec(image: &Image<'_>, relo: &CoreRelo) -> Vec<(String, u32)> {
 }
 
 fn target(image: &Image<'_>, relo: &CoreRelo) -> (String, u32) {
-    let target = image.targets().get(relo.target).expect("target");
+    let target = image.targets().get(relo.target - 1).expect("target");
     let name = String::from_utf8_lossy(image.str(target.name)).into_owned();
     assert_eq!(target.kind & !target_kind::BTF_KIND_MASK, target_kind::CORE);
     (name, target.kind & target_kind::BTF_KIND_MASK)
