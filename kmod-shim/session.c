@@ -41,11 +41,12 @@ void session_put(struct session *session)
 static void session_close_locked(struct session *session)
 {
 	session->closed = true;
-	/* Not a pid number: if it is gone, so is the struct pid's process. */
+	/* Harmless once it is reaped: a struct pid is never used again. */
 	if (session->driver)
 		kill_pid(session->driver, SIGKILL, 1);
 }
 
+/* At once, so that the mounter need not sit out the deadline. */
 void session_fault_locked(struct session *session, const char *fault)
 {
 	session->fault = fault;
@@ -60,6 +61,7 @@ static int become_driver(struct subprocess_info *info, struct cred *new)
 	int err = -ECANCELED;
 
 	mutex_lock(&session->lock);
+	/* Forked too late: the mounter has given up, and nobody would kill us. */
 	if (!session->closed) {
 		session->driver = get_pid(task_tgid(current));
 		err = channel_install(session, btf);
