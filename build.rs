@@ -36,8 +36,7 @@ fn build() -> Result<(), String> {
         .map_err(|error| format!("{shown}: {error}"))?;
     let path = out.join("iterators.img");
     fs::write(&path, image).map_err(|error| format!("{}: {error}", path.display()))?;
-    link_bare();
-    Ok(())
+    link_bare()
 }
 
 /// libbpf's object name: the file name up to its first dot.
@@ -108,18 +107,23 @@ fn version(clang: &str) -> Option<u32> {
 }
 
 /// Only the blob is linked without a libc; tests and the library are ordinary.
-fn link_bare() {
+///
+/// GNU ld, since lld makes a dynamic executable of what names a shared library
+/// on its command line, needed or not.
+fn link_bare() -> Result<(), String> {
+    const SCRIPT: &str = "umd/blob.ld";
+    println!("cargo::rerun-if-changed={SCRIPT}");
+    let here = env::var("CARGO_MANIFEST_DIR").map_err(|_| "CARGO_MANIFEST_DIR is not set")?;
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{here}/{SCRIPT}");
     for arg in [
         "-fuse-ld=bfd",
         "-nostartfiles",
         "-nostdlib",
         "-no-pie",
         "-Wl,--build-id=none",
-        "-Wl,-z,noseparate-code",
-        "-Wl,-z,norelro",
-        "-Wl,-z,noexecstack",
-        "-Wl,--no-eh-frame-hdr",
+        "-Wl,-z,max-page-size=4096",
     ] {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
+    Ok(())
 }

@@ -9,22 +9,11 @@ use preload_image::{Accessor, CoreRelo, Image, core_flags, core_kind};
 
 use crate::btf::{Btf, BtfError, Type, kind, same_essential};
 use crate::core_match::{Pair, Relation};
-use crate::insn::CorePatch;
+use crate::insn::{CorePatch, PatchError};
 use crate::targets::Targets;
 
 /// Anonymous members within each other that a name is searched in.
 const DEPTH: u32 = 32;
-
-/// Why a relocation cannot be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CoreError {
-    /// BTF makes no sense.
-    Btf(BtfError),
-    /// Candidates give different values.
-    Ambiguous,
-    /// The field is of a kind that this relocation has no value for.
-    Unfit,
-}
 
 /// Both sides of a relocation.
 #[derive(Clone, Copy, Debug)]
@@ -66,9 +55,10 @@ impl<'x> Core<'x> {
     /// and the instruction must not be reached.
     ///
     /// # Errors
-    /// See [`CoreError`].
+    /// If candidates differ, or the field has no such value. What is wrong with
+    /// BTF is left to [`Core::check`].
     #[inline(never)]
-    pub fn resolve(&self, relo: &CoreRelo) -> Result<Option<CorePatch>, CoreError> {
+    pub fn resolve(&self, relo: &CoreRelo) -> Result<Option<CorePatch>, PatchError> {
         let mut patch = CorePatch {
             expected: (relo.flags & core_flags::VALIDATE != 0).then_some(relo.local_value),
             ..CorePatch::default()
@@ -84,15 +74,14 @@ impl<'x> Core<'x> {
                 continue;
             }
             if !self.value(relo, id, &spec, &mut this) {
-                return Err(CoreError::Unfit);
+                return Err(PatchError::Form);
             }
             let value = (spec.bit_offset, this.value);
             if *found.get_or_insert(value) != value {
-                return Err(CoreError::Ambiguous);
+                return Err(PatchError::Ambiguous);
             }
             patch = this;
         }
-        self.check().map_err(CoreError::Btf)?;
         // Where nothing matches, questions are answered with no.
         let question = relo.kind == core_kind::FIELD_EXISTS
             || relo.kind > core_kind::TYPE_ID_LOCAL && relo.kind != core_kind::ENUMVAL_VALUE;

@@ -4,7 +4,7 @@
 use preload_image::Image;
 
 use crate::arena::Arena;
-use crate::error::{Error, Line};
+use crate::error::{Error, Failed};
 use crate::exec::{self, Link};
 use crate::sys::{Errno, Sys};
 
@@ -25,96 +25,95 @@ const LOG: i32 = 2;
 ///
 /// What was loaded stays open until the process ends, which closes it all at
 /// once: nothing is lost by not doing so one by one.
-pub fn run<'a, S: Sys>(sys: &'a S, image: &'a [u8], memory: &'a mut [u64]) -> i32 {
-    let mut arena = Arena::new(memory);
-    match serve(sys, image, &mut arena) {
+pub fn run<S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
+    let mut error = Error::default();
+    match serve(sys, image, memory, &mut error) {
         Ok(()) => 0,
-        Err(error) => {
+        Err(Failed) => {
             // Where the log is closed, the exit status alone must do.
-            let _ = sys.write(LOG, error.line().bytes());
+            let _ = sys.write(LOG, error.line_with_newline());
             1
         }
     }
 }
 
-fn serve<'a, S: Sys>(sys: &'a S, image: &'a [u8], arena: &mut Arena<'a>) -> Result<(), Error<'a>> {
+fn serve<S: Sys>(
+    sys: &S,
+    image: &[u8],
+    memory: &mut [u64],
+    error: &mut Error,
+) -> Result<(), Failed> {
     sys.block_sigpipe()
-        .map_err(|errno| Error::errno("block", b"SIGPIPE", errno))?;
-    expect(sys, "read start word", START, arena)?;
-    let image = Image::parse(image).map_err(|error| {
-        let mut text = Line::new();
-        text.put(b"bad ").put(error.what.as_bytes());
-        text.put(b" at offset ").put_dec(error.offset);
-        failed("read image", &text, arena)
-    })?;
-    let loaded = exec::load(sys, &image, arena)?;
+        .map_err(|errno| error.refused("block", b"SIGPIPE", errno))?;
+    expect(sys, "read start word", START, error)?;
+    let image = match Image::parse(image) {
+        Ok(image) => image,
+        Err(wrong) => {
+            error
+                .begin("read image", b"")
+                .put(b"bad ")
+                .put(wrong.what.as_bytes());
+            error.put(b" at offset ").put_dec(wrong.offset);
+            return Err(Failed);
+        }
+    };
+    let mut arena = Arena::new(memory);
+    let loaded = exec::load(sys, &image, &mut arena, error)?;
     for link in loaded.links() {
-        report(sys, &link)?;
+        report(sys, &link, error)?;
     }
-    expect(sys, "read end word", END, arena)?;
+    expect(sys, "read end word", END, error)?;
     core::mem::forget(loaded);
     Ok(())
 }
 
-/// A step of the conversation that failed for a reason of its own.
-fn failed<'a>(step: &'static str, reason: &Line, arena: &mut Arena<'a>) -> Error<'a> {
-    Error {
-        step,
-        detail: reason.keep(arena),
-        ..Error::default()
-    }
-}
-
 /// Reads a word, which must be this one.
-fn expect<'a, S: Sys>(
+#[inline(never)]
+fn expect<S: Sys>(
     sys: &S,
     step: &'static str,
     wanted: u32,
-    arena: &mut Arena<'a>,
-) -> Result<(), Error<'a>> {
+    error: &mut Error,
+) -> Result<(), Failed> {
     let mut word = [0; 4];
     let mut len = 0;
     while let Some(rest) = word.get_mut(len..).filter(|rest| !rest.is_empty()) {
         match sys.read(IN, rest) {
             Ok(0) => {
-                let mut text = Line::new();
-                text.put(b"end of file after ")
-                    .put_dec(len as u32)
-                    .put(b" of 4 bytes");
-                return Err(failed(step, &text, arena));
+                error.begin(step, b"").put(b"end of file after ");
+                error.put_dec(len as u32).put(b" of 4 bytes");
+                return Err(Failed);
             }
             Ok(n) => len += n,
             Err(Errno(libc::EINTR)) => {}
-            Err(errno) => return Err(Error::errno(step, b"", errno)),
+            Err(errno) => return Err(error.refused(step, b"", errno)),
         }
     }
     let word = u32::from_ne_bytes(word);
     if word != wanted {
-        let mut text = Line::new();
-        text.put(b"got ")
-            .put_hex(word)
-            .put(b", not ")
-            .put_hex(wanted);
-        return Err(failed(step, &text, arena));
+        error.begin(step, b"").put(b"got ").put_hex(word);
+        error.put(b", not ").put_hex(wanted);
+        return Err(Failed);
     }
     Ok(())
 }
 
 /// Writes the record of a link, in one write(2) unless the kernel cuts it short.
-fn report<'a, S: Sys>(sys: &S, link: &Link<'a>) -> Result<(), Error<'a>> {
+#[inline(never)]
+fn report<S: Sys>(sys: &S, link: &Link<'_>, error: &mut Error) -> Result<(), Failed> {
     let mut record = [0; RECORD_BYTES];
     for (to, from) in record.iter_mut().take(NAME_LEN - 1).zip(link.name) {
         *to = *from;
     }
-    for (to, from) in record.iter_mut().skip(NAME_LEN).zip(link.id.to_ne_bytes()) {
-        *to = from;
+    if let Some(id) = record.last_chunk_mut() {
+        *id = link.id.to_ne_bytes();
     }
     let mut written = 0;
     while let Some(rest) = record.get(written..).filter(|rest| !rest.is_empty()) {
         match sys.write(OUT, rest) {
             Ok(n) => written += n,
             Err(Errno(libc::EINTR)) => {}
-            Err(errno) => return Err(Error::errno("write record of link", link.name, errno)),
+            Err(errno) => return Err(error.refused("write record", link.name, errno)),
         }
     }
     Ok(())

@@ -8,10 +8,10 @@ use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
 use crate::core_match::Pair;
 use crate::core_relo::Core;
-use crate::error::Error;
+use crate::error::{Error, Failed};
 use crate::kernel_btf::KernelBtf;
 use crate::ksym;
-use crate::load::{Failed, Load};
+use crate::load::Load;
 use crate::prog::Relocator;
 use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
@@ -36,12 +36,12 @@ pub struct Loaded<'a, S: Sys> {
     fds: &'a mut [i32],
     /// Id of each program's link; 0: none.
     link_ids: &'a mut [u32],
-    image: Image<'a>,
+    image: &'a Image<'a>,
     kernel_btf: Option<KernelBtf<S>>,
 }
 
 impl<'a, S: Sys> Loaded<'a, S> {
-    fn new(sys: &'a S, image: &Image<'a>, arena: &mut Arena<'a>) -> Option<Self> {
+    fn new(sys: &'a S, image: &'a Image<'a>, arena: &mut Arena<'a>) -> Option<Self> {
         let (maps, progs) = (image.maps().len(), image.progs().len());
         let fds = arena.alloc(1 + maps + 2 * progs)?;
         fds.fill(-1);
@@ -49,7 +49,7 @@ impl<'a, S: Sys> Loaded<'a, S> {
             sys,
             fds,
             link_ids: arena.alloc(progs)?,
-            image: *image,
+            image,
             kernel_btf: None,
         })
     }
@@ -114,29 +114,26 @@ impl<S: Sys> Drop for Loaded<'_, S> {
 /// Loads and attaches all programs of an image.
 ///
 /// # Errors
-/// The first step that failed. Nothing of the load is left then.
+/// The first step that failed, told in `error`. Nothing of the load is left then.
 pub fn load<'a, S: Sys>(
     sys: &'a S,
-    image: &Image<'a>,
+    image: &'a Image<'a>,
     arena: &mut Arena<'a>,
-) -> Result<Loaded<'a, S>, Error<'a>> {
+    error: &mut Error,
+) -> Result<Loaded<'a, S>, Failed> {
     let Some(mut loaded) = Loaded::new(sys, image, arena) else {
-        return Err(Error::errno("load", b"", Errno(libc::ENOMEM)));
+        return Err(error.refused("load", b"", Errno(libc::ENOMEM)));
     };
     let mut load = Load {
         sys,
-        image: *image,
+        image,
         arena,
-        error: Error::default(),
+        error,
     };
     let mut kernel_btf = None;
-    match run(&mut load, &mut loaded, &mut kernel_btf) {
-        Ok(()) => {
-            loaded.kernel_btf = kernel_btf;
-            Ok(loaded)
-        }
-        Err(Failed) => Err(load.error),
-    }
+    run(&mut load, &mut loaded, &mut kernel_btf)?;
+    loaded.kernel_btf = kernel_btf;
+    Ok(loaded)
 }
 
 /// The load sequence.
@@ -156,17 +153,19 @@ fn run<S: Sys>(
         &Filter::default(),
         &mut |_, _, _| true,
     );
-    load.check("read object", object, local.check())?;
+    load.error
+        .check("read object", image.str(object), local.check())?;
     let (mut kernel, mut targets) = Default::default();
     if !image.targets().is_empty() {
-        let found = KernelBtf::get(load.sys)
-            .map_err(|errno| load.refused("read kernel BTF", Str::default(), errno))?;
-        (kernel, targets) = targets::find(&image, kernel_btf.insert(found), load.arena)
-            .ok_or_else(|| load.out_of_memory("read kernel BTF", Str::default()))?;
-        load.check("read kernel BTF", Str::default(), kernel.check())?;
+        const STEP: &str = "read kernel BTF";
+        let found =
+            KernelBtf::get(load.sys).map_err(|errno| load.refused(STEP, Str::default(), errno))?;
+        (kernel, targets) = targets::find(image, kernel_btf.insert(found), load.arena)
+            .ok_or_else(|| load.out_of_memory(STEP, Str::default()))?;
+        load.error.check(STEP, b"", kernel.check())?;
     }
     let core = Core {
-        image: &image,
+        image,
         pair: Pair {
             local: &local,
             kernel: &kernel,
@@ -238,6 +237,10 @@ fn create_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, btf_fd: i32) -> Res
 fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: &Map, fd: i32) -> Result<(), Failed> {
     let data = load.image.data(map);
     if !data.is_empty() {
+        // The kernel reads as many bytes as the map's value has.
+        if data.len() != map.value_size as usize || map.key_size != 4 {
+            return Err(load.refused("fill map", map.name, Errno(libc::EINVAL)));
+        }
         bpf::map_update_elem(load.sys, fd, &[0; 4], data)
             .map_err(|errno| load.refused("fill map", map.name, errno))?;
     }

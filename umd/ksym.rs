@@ -6,8 +6,8 @@ use preload_image::{Str, extern_flags};
 use crate::btf::kind;
 use crate::core_match::Relation;
 use crate::core_relo::Core;
-use crate::error::Line;
-use crate::load::{Failed, Load};
+use crate::error::Failed;
+use crate::load::Load;
 
 const STEP: &str = "resolve ksym";
 
@@ -24,14 +24,13 @@ pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a
     let kernel = core.pair.kernel;
     for (id, ksym) in ids.iter_mut().zip(externs.iter()) {
         let mut optional = ksym.flags & extern_flags::WEAK != 0;
-        let mut text = Line::new();
-        *id = core.targets.first(ksym.target);
-        if *id == 0 {
-            text.put(b"not in kernel BTF");
-        } else {
-            let t = kernel.type_by_id(*id);
+        let name = load.image.str(ksym.name);
+        let found = core.targets.first(ksym.target);
+        let mut type_id = 0;
+        if found != 0 {
+            let t = kernel.type_by_id(found);
             let is_func = t.kind() == kind::FUNC;
-            let mut type_id = kernel.size_or_type(t);
+            type_id = kernel.size_or_type(t);
             // A variable's type counts from behind its const on; lowering has
             // done the same to the local one.
             while !is_func && kernel.is_modifier(type_id) {
@@ -40,20 +39,26 @@ pub fn resolve<'a, S>(load: &mut Load<'a, '_, S>, core: &Core<'_>) -> Result<&'a
             let same = core
                 .pair
                 .related(Relation::TypesCompat, ksym.type_id, type_id);
-            load.check(STEP, ksym.name, core.check())?;
+            load.error.check(STEP, name, core.check())?;
             if same {
+                *id = found;
                 continue;
             }
-            text.put(b"type [").put_dec(ksym.type_id);
-            text.put(b"] is not the kernel's [")
-                .put_dec(type_id)
-                .put(b"]");
             // As libbpf: a weak kfunc of another type is a missing one.
             optional &= is_func;
-            *id = 0;
         }
         if !optional {
-            return Err(load.failed(STEP, ksym.name, &text));
+            let error = load.error.begin(STEP, name);
+            if found == 0 {
+                error.put(b"not in kernel BTF");
+            } else {
+                error.put(b"type [").put_dec(ksym.type_id);
+                error
+                    .put(b"] is not the kernel's [")
+                    .put_dec(type_id)
+                    .put(b"]");
+            }
+            return Err(Failed);
         }
     }
     Ok(ids)

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A load in progress: what every step of it needs, and where its error is kept.
-//!
-//! Steps return [`Failed`], which is nothing but the fact, so that a result fits
-//! into a register; what failed, and why, waits here for whoever reports it.
+//! A load in progress: what every step of it needs.
 
 use preload_image::{Image, Str};
 
 use crate::arena::Arena;
-use crate::btf::BtfError;
-use crate::error::{Error, Line};
+use crate::error::{Error, Failed};
 use crate::sys::Errno;
-
-/// A step failed; [`Load::error`] says which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed;
 
 /// A load in progress.
 #[derive(Debug)]
@@ -21,11 +13,11 @@ pub struct Load<'a, 'm, S> {
     /// The kernel.
     pub sys: &'a S,
     /// The image.
-    pub image: Image<'a>,
+    pub image: &'a Image<'a>,
     /// Memory.
     pub arena: &'m mut Arena<'a>,
-    /// What failed.
-    pub error: Error<'a>,
+    /// Where a step that fails says so.
+    pub error: &'m mut Error,
 }
 
 impl<S> Load<'_, '_, S> {
@@ -33,39 +25,7 @@ impl<S> Load<'_, '_, S> {
     #[cold]
     #[inline(never)]
     pub fn refused(&mut self, step: &'static str, object: Str, errno: Errno) -> Failed {
-        self.error = Error::errno(step, self.image.str(object), errno);
-        Failed
-    }
-
-    /// A step failed for a reason of its own.
-    #[cold]
-    #[inline(never)]
-    pub fn failed(&mut self, step: &'static str, object: Str, reason: &Line) -> Failed {
-        self.error = Error {
-            step,
-            object: self.image.str(object),
-            detail: reason.keep(self.arena),
-            ..Error::default()
-        };
-        Failed
-    }
-
-    /// Fails if BTF made no sense.
-    ///
-    /// # Errors
-    /// With what was wrong.
-    #[inline(never)]
-    pub fn check(
-        &mut self,
-        step: &'static str,
-        object: Str,
-        checked: Result<(), BtfError>,
-    ) -> Result<(), Failed> {
-        let Err(error) = checked else { return Ok(()) };
-        let mut text = Line::new();
-        text.put(b"bad BTF ").put(error.what.as_bytes());
-        text.put(b" ").put_dec(error.value);
-        Err(self.failed(step, object, &text))
+        self.error.refused(step, self.image.str(object), errno)
     }
 
     /// The arena is too small.

@@ -5,14 +5,14 @@
 use preload_image::{CoreRelo, Prog, Relo, core_kind, relo_kind};
 
 use crate::btf::kind;
-use crate::core_relo::{Core, CoreError};
-use crate::error::Line;
-use crate::insn::{self, PatchError};
-use crate::load::{Failed, Load};
+use crate::core_relo::Core;
+use crate::error::{Error, Failed};
+use crate::insn::{self, POISON_CORE, POISON_KFUNC, PatchError};
+use crate::load::Load;
 use crate::sys::attr::ProgLoad;
 use crate::sys::bpf::{self, ProgBytes};
 use crate::sys::{Errno, Sys};
-use crate::verifier_log::{self, Poisoned};
+use crate::verifier_log;
 
 /// Size of the first buffer for the verifier's log; it grows by 4 up to all the arena.
 const LOG_BYTES: usize = 64 << 10;
@@ -49,30 +49,28 @@ impl Relocator<'_> {
         for (insn, word) in insns.iter_mut().zip(words) {
             *insn = u64::from_le_bytes(*word);
         }
+        let name = load.image.str(prog.name);
         for relo in load.image.core_relos(prog).iter() {
             let patched = match self.core.resolve(&relo) {
                 Ok(Some(patch)) => insn::patch_core(insns, relo.insn, &patch),
                 Ok(None) => insn::poison(insns, relo.insn),
-                Err(CoreError::Ambiguous) => Err(PatchError::Ambiguous),
-                Err(CoreError::Unfit) => Err(PatchError::Form),
-                Err(CoreError::Btf(error)) => {
-                    load.check(STEP, prog.name, Err(error))?;
-                    Ok(())
-                }
+                Err(why) => Err(why),
             };
+            load.error.check(STEP, name, self.core.check())?;
             if let Err(why) = patched {
-                let mut text = Line::new();
-                self.describe(&relo, &mut text);
-                text.put(b": ").put(why.text());
-                return Err(load.failed(STEP, prog.name, &text));
+                self.describe(&relo, load.error.begin(STEP, name));
+                load.error.put(b": ").put(why.text());
+                return Err(Failed);
             }
         }
         for relo in load.image.relos(prog).iter() {
             if let Err(why) = self.patch(insns, &relo) {
-                let mut text = Line::new();
-                text.put(b"insn ").put_dec(relo.insn);
-                text.put(b": ").put(why.text());
-                return Err(load.failed(STEP, prog.name, &text));
+                load.error
+                    .begin(STEP, name)
+                    .put(b"insn ")
+                    .put_dec(relo.insn);
+                load.error.put(b": ").put(why.text());
+                return Err(Failed);
             }
         }
         Ok(insns)
@@ -94,7 +92,7 @@ impl Relocator<'_> {
 
     /// A CO-RE relocation in libbpf's words: `<byte_off> [8] struct bpf_link.type (0:1 @ offset 4)`.
     #[inline(never)]
-    fn describe(&self, relo: &CoreRelo, text: &mut Line) {
+    fn describe(&self, relo: &CoreRelo, text: &mut Error) {
         let (image, local) = (self.core.image, self.core.pair.local);
         text.put(b"<").put(kind_name(relo.kind)).put(b"> [");
         text.put_dec(relo.type_id).put(b"] ");
@@ -154,11 +152,12 @@ impl Relocator<'_> {
         };
         if let Some(target) = prog.attach_target.checked_sub(1) {
             let Some(id) = self.core.targets.candidates(target).next() else {
-                let mut text = Line::new();
                 let target = image.targets().get(target).unwrap_or_default();
-                text.put(image.str(target.name))
+                let error = load.error.begin(STEP_LOAD, image.str(prog.name));
+                error
+                    .put(image.str(target.name))
                     .put(b" is not in kernel BTF");
-                return Err(load.failed(STEP_LOAD, prog.name, &text));
+                return Err(Failed);
             };
             attr.attach_btf_id = id;
         }
@@ -185,34 +184,40 @@ impl Relocator<'_> {
                 Err(errno) => break errno,
             }
         };
-        let (text, omitted) = self.verdict(prog, log);
         let failed = load.refused(STEP_LOAD, prog.name, errno);
-        load.error.detail = text.keep_in(log);
-        load.error.omitted = omitted;
+        self.verdict(prog, log, load.error);
         Err(failed)
     }
 
-    /// Why the verifier refused a program, and how many lines of its log that leaves out.
-    fn verdict(&self, prog: &Prog, log: &[u8]) -> (Line, u32) {
+    /// Says why the verifier refused a program, and how many lines of its log that leaves out.
+    fn verdict(&self, prog: &Prog, log: &[u8], text: &mut Error) {
+        const OMITTED: &[u8] = b" lines omitted)";
         let verdict = verifier_log::read(log);
         let image = self.core.image;
-        let mut text = Line::new();
-        match verdict.poisoned {
-            Some(Poisoned::Core { insn }) => {
-                let relo = image.core_relos(prog).iter().find(|r| r.insn == insn);
-                self.describe(&relo.unwrap_or_default(), &mut text);
-            }
-            Some(Poisoned::Kfunc { ksym }) => {
-                let ksym = image.externs().get(ksym).unwrap_or_default();
-                text.put(b"kfunc ").put(image.str(ksym.name));
-            }
-            None => {
-                text.put(verdict.line);
-                return (text, verdict.omitted);
-            }
+        if verdict.line.is_empty() {
+            return;
         }
-        text.put(b" is not in this kernel");
-        (text, verdict.omitted)
+        text.put(b": ");
+        let unknown = verdict.unknown.unwrap_or(0);
+        if unknown == POISON_CORE {
+            let relo = image
+                .core_relos(prog)
+                .iter()
+                .find(|r| r.insn == verdict.insn);
+            self.describe(&relo.unwrap_or_default(), text);
+        } else if let Some(ksym) = unknown.checked_sub(POISON_KFUNC) {
+            let ksym = image.externs().get(ksym).unwrap_or_default();
+            text.put(b"kfunc ").put(image.str(ksym.name));
+        } else {
+            // The room that " (4294967295 lines omitted)" may take.
+            text.put_before(verdict.line, OMITTED.len() + 12);
+        }
+        if unknown != 0 {
+            text.put(b" is not in this kernel");
+        }
+        if verdict.omitted > 0 {
+            text.put(b" (").put_dec(verdict.omitted).put(OMITTED);
+        }
     }
 }
 

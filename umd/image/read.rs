@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reading an image without trusting it.
 //!
-//! [`Image::parse`] checks every offset, index and span once. After it the
-//! accessors find what they look for; for an index that is not of this image
-//! they give nothing or the empty slice, and never panic.
+//! [`Image::parse`] finds the sections. Every accessor looks before it reads:
+//! for what is not there it gives nothing, 0 or the empty slice, and it never
+//! panics. [`Image::check`] tells whether all is there that is referred to.
 
 use core::marker::PhantomData;
 
@@ -22,7 +22,7 @@ pub struct ImageError {
     pub offset: u32,
 }
 
-/// A checked image that borrows its bytes.
+/// An image that borrows its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
@@ -80,35 +80,39 @@ impl<'a, R: Record> Records<'a, R> {
     }
 }
 
-/// Each section of elements: its name, the size of one, and what its fields refer to.
-const TABLES: [(Section, &str, usize, &[Refers]); 12] = [
-    (Section::Object, "object", Object::BYTES, Object::REFERS),
-    (Section::Insns, "instructions", INSN_BYTES, &[]),
-    (Section::FuncInfo, "func_info", FUNC_INFO_BYTES, &[]),
-    (Section::LineInfo, "line_info", LINE_INFO_BYTES, &[]),
-    (Section::Maps, "map", Map::BYTES, Map::REFERS),
-    (Section::Progs, "program", Prog::BYTES, Prog::REFERS),
-    (Section::Relos, "relocation", Relo::BYTES, Relo::REFERS),
-    (
-        Section::CoreRelos,
-        "CO-RE relocation",
-        CoreRelo::BYTES,
-        CoreRelo::REFERS,
-    ),
-    (
-        Section::Accessors,
-        "accessor",
-        Accessor::BYTES,
-        Accessor::REFERS,
-    ),
-    (Section::Targets, "target", Target::BYTES, Target::REFERS),
-    (Section::Externs, "extern", Extern::BYTES, Extern::REFERS),
-    (Section::Data, "data", 1, &[]),
+/// Each section of elements: its name, and what the fields of one refer to.
+const TABLES: [(Section, &str, &[Refers]); 12] = [
+    (Section::Object, "object", Object::REFERS),
+    (Section::Insns, "instructions", &[]),
+    (Section::FuncInfo, "func_info", &[]),
+    (Section::LineInfo, "line_info", &[]),
+    (Section::Maps, "map", Map::REFERS),
+    (Section::Progs, "program", Prog::REFERS),
+    (Section::Relos, "relocation", Relo::REFERS),
+    (Section::CoreRelos, "CO-RE relocation", CoreRelo::REFERS),
+    (Section::Accessors, "accessor", Accessor::REFERS),
+    (Section::Targets, "target", Target::REFERS),
+    (Section::Externs, "extern", Extern::REFERS),
+    (Section::Data, "data", &[]),
 ];
 
-fn element_bytes(section: Section) -> usize {
-    let table = TABLES.iter().find(|t| t.0 == section);
-    table.map_or(1, |t| t.2)
+/// Size of an element of a section.
+#[inline(always)]
+const fn element_bytes(section: Section) -> usize {
+    match section {
+        Section::Object => Object::BYTES,
+        Section::Insns => INSN_BYTES,
+        Section::FuncInfo => FUNC_INFO_BYTES,
+        Section::LineInfo => LINE_INFO_BYTES,
+        Section::Maps => Map::BYTES,
+        Section::Progs => Prog::BYTES,
+        Section::Relos => Relo::BYTES,
+        Section::CoreRelos => CoreRelo::BYTES,
+        Section::Accessors => Accessor::BYTES,
+        Section::Targets => Target::BYTES,
+        Section::Externs => Extern::BYTES,
+        Section::Strings | Section::Btf | Section::Data => 1,
+    }
 }
 
 /// The bytes of `span` in a section of elements of `size` bytes.
@@ -123,7 +127,9 @@ fn word(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 impl<'a> Image<'a> {
-    /// Checks an image: header, section bounds, and every reference in it.
+    /// Opens an image: its header, and that the sections are there.
+    ///
+    /// What stands in the sections is not looked at; see [`Image::check`].
     ///
     /// # Errors
     /// The first thing found wrong, with its offset.
@@ -154,9 +160,7 @@ impl<'a> Image<'a> {
         if end != bytes.len() {
             return Err(wrong("trailing bytes", end));
         }
-        let image = Image { bytes };
-        image.check()?;
-        Ok(image)
+        Ok(Image { bytes })
     }
 
     /// Offset and bytes of a section.
@@ -180,13 +184,20 @@ impl<'a> Image<'a> {
         }
     }
 
-    fn check(&self) -> Result<(), ImageError> {
+    /// Checks every reference in the image. An executor need not: what is not
+    /// there reads as empty, and a load of it fails at the step that misses it.
+    /// A writer and a reader of foreign images want to know beforehand.
+    ///
+    /// # Errors
+    /// The first thing found wrong, with its offset.
+    pub fn check(&self) -> Result<(), ImageError> {
         let strings = self.section(Section::Strings);
         // The first NUL is the empty string, the last one ends every string.
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
             return Err(self.wrong("strings", Section::Strings, 0));
         }
-        for (section, what, size, fields) in TABLES {
+        for (section, what, fields) in TABLES {
+            let size = element_bytes(section);
             let bytes = self.section(section);
             if !bytes.len().is_multiple_of(size) {
                 return Err(self.wrong(what, section, bytes.len()));
@@ -251,10 +262,15 @@ impl<'a> Image<'a> {
         .is_some()
     }
 
-    /// The bytes of a span; it has been checked.
-    #[inline(never)]
+    /// The bytes of a span; empty if it is not there.
+    #[inline(always)]
     fn elements(&self, section: Section, span: Span) -> &'a [u8] {
-        elements(self.section(section), span, element_bytes(section)).unwrap_or_default()
+        self.elements_of(section, span, element_bytes(section))
+    }
+
+    #[inline(never)]
+    fn elements_of(&self, section: Section, span: Span, size: usize) -> &'a [u8] {
+        elements(self.section(section), span, size).unwrap_or_default()
     }
 
     /// The bytes of the image itself.

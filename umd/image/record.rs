@@ -31,7 +31,7 @@ pub struct Span {
     pub len: u32,
 }
 
-/// What a field refers to; [`Image::parse`](crate::Image::parse) checks that it is there.
+/// What a field refers to; [`Image::check`](crate::Image::check) checks that it is there.
 #[derive(Clone, Copy, Debug)]
 pub enum Refers {
     /// Nothing: so many words of plain value.

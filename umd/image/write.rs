@@ -147,7 +147,7 @@ impl Writer {
     /// The image.
     ///
     /// # Errors
-    /// What [`Image::parse`] says of it, if what was written does not fit together.
+    /// What [`Image::check`] says of it, if what was written does not fit together.
     pub fn finish(self) -> Result<Vec<u8>, ImageError> {
         let total = HEADER_BYTES + self.sections.iter().map(Vec::len).sum::<usize>();
         let mut image = Vec::with_capacity(total);
@@ -162,7 +162,7 @@ impl Writer {
         for section in &self.sections {
             image.extend_from_slice(section);
         }
-        Image::parse(&image)?;
+        Image::parse(&image)?.check()?;
         Ok(image)
     }
 }

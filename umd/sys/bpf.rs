@@ -33,33 +33,28 @@ fn addr_mut(bytes: &mut [u8]) -> u64 {
     }
 }
 
-/// The first 15 bytes of a name, NUL-padded; what the kernel does not take in a
-/// name becomes `_`.
+/// The first 15 bytes of a name, NUL-padded.
 fn obj_name(name: &[u8]) -> [u8; OBJ_NAME_LEN] {
     let mut out = [0; OBJ_NAME_LEN];
     for (to, from) in out.iter_mut().take(OBJ_NAME_LEN - 1).zip(name) {
-        let known = from.is_ascii_alphanumeric() || matches!(from, b'_' | b'.');
-        *to = if known { *from } else { b'_' };
+        *to = *from;
     }
     out
 }
 
-fn bpf<S: Sys, T: Attr>(sys: &S, command: u32, attr: &mut T) -> Result<i32, Errno> {
+#[inline(never)]
+fn bpf<S: Sys>(sys: &S, command: u32, attr: &mut [u8]) -> Result<i32, Errno> {
     let mut tries = TRIES;
+    // Whether the limit could be raised or not: what counts is the second answer.
+    let mut may_raise = matches!(command, cmd::MAP_CREATE | cmd::PROG_LOAD | cmd::BTF_LOAD);
     loop {
-        match sys.bpf(command, attr_bytes(attr)) {
+        match sys.bpf(command, attr) {
             Err(Errno(libc::EINTR | libc::EAGAIN)) if tries > 1 => tries -= 1,
+            Err(Errno(libc::EPERM)) if may_raise && sys.raise_memlock().is_ok() => {
+                may_raise = false;
+            }
             result => return result,
         }
-    }
-}
-
-/// A command that the memory limit may refuse.
-fn bpf_charged<S: Sys, T: Attr>(sys: &S, command: u32, attr: &mut T) -> Result<i32, Errno> {
-    match bpf(sys, command, attr) {
-        // Whether the limit could be raised or not: what counts is the second answer.
-        Err(Errno(libc::EPERM)) if sys.raise_memlock().is_ok() => bpf(sys, command, attr),
-        result => result,
     }
 }
 
@@ -73,7 +68,7 @@ pub fn btf_load<S: Sys>(sys: &S, btf: &[u8]) -> Result<i32, Errno> {
         btf_size: btf.len() as u32,
         ..BtfLoad::default()
     };
-    bpf_charged(sys, cmd::BTF_LOAD, &mut attr)
+    bpf(sys, cmd::BTF_LOAD, attr_bytes(&mut attr))
 }
 
 /// `BPF_MAP_CREATE`: the fd. The attr's name is set from `name`.
@@ -82,7 +77,7 @@ pub fn btf_load<S: Sys>(sys: &S, btf: &[u8]) -> Result<i32, Errno> {
 /// As the kernel reports it.
 pub fn map_create<S: Sys>(sys: &S, name: &[u8], mut attr: MapCreate) -> Result<i32, Errno> {
     attr.map_name = obj_name(name);
-    bpf_charged(sys, cmd::MAP_CREATE, &mut attr)
+    bpf(sys, cmd::MAP_CREATE, attr_bytes(&mut attr))
 }
 
 /// `BPF_MAP_UPDATE_ELEM` with `BPF_ANY`. Key and value are as long as the map has them.
@@ -96,7 +91,7 @@ pub fn map_update_elem<S: Sys>(sys: &S, fd: i32, key: &[u8], value: &[u8]) -> Re
         value: addr(value),
         ..MapElem::default()
     };
-    bpf(sys, cmd::MAP_UPDATE_ELEM, &mut attr).map(drop)
+    bpf(sys, cmd::MAP_UPDATE_ELEM, attr_bytes(&mut attr)).map(drop)
 }
 
 /// `BPF_MAP_FREEZE`.
@@ -105,7 +100,7 @@ pub fn map_update_elem<S: Sys>(sys: &S, fd: i32, key: &[u8], value: &[u8]) -> Re
 /// As the kernel reports it.
 pub fn map_freeze<S: Sys>(sys: &S, fd: i32) -> Result<(), Errno> {
     let mut attr = MapFreeze { map_fd: fd as u32 };
-    bpf(sys, cmd::MAP_FREEZE, &mut attr).map(drop)
+    bpf(sys, cmd::MAP_FREEZE, attr_bytes(&mut attr)).map(drop)
 }
 
 /// What `BPF_PROG_LOAD` reads by pointer; the rest stands in the attr.
@@ -146,7 +141,7 @@ pub fn prog_load<S: Sys>(
     attr.line_info_rec_size = preload_image::LINE_INFO_BYTES as u32;
     attr.line_info = addr(prog.line_info);
     attr.line_info_cnt = (prog.line_info.len() / preload_image::LINE_INFO_BYTES) as u32;
-    bpf_charged(sys, cmd::PROG_LOAD, &mut attr)
+    bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut attr))
 }
 
 /// `BPF_LINK_CREATE` of an iterator without parameters: the fd.
@@ -159,7 +154,7 @@ pub fn link_create<S: Sys>(sys: &S, prog_fd: i32, attach_type: u32) -> Result<i3
         attach_type,
         ..LinkCreate::default()
     };
-    bpf(sys, cmd::LINK_CREATE, &mut attr)
+    bpf(sys, cmd::LINK_CREATE, attr_bytes(&mut attr))
 }
 
 fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno> {
@@ -168,7 +163,7 @@ fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno
         info_len: T::END as u32,
         info: addr_mut(attr_bytes(info)),
     };
-    bpf(sys, cmd::OBJ_GET_INFO_BY_FD, &mut attr).map(drop)
+    bpf(sys, cmd::OBJ_GET_INFO_BY_FD, attr_bytes(&mut attr)).map(drop)
 }
 
 /// Id of a link.
@@ -190,7 +185,7 @@ pub fn btf_next_id<S: Sys>(sys: &S, id: u32) -> Result<u32, Errno> {
         id,
         ..GetId::default()
     };
-    bpf(sys, cmd::BTF_GET_NEXT_ID, &mut attr)?;
+    bpf(sys, cmd::BTF_GET_NEXT_ID, attr_bytes(&mut attr))?;
     Ok(attr.next_id)
 }
 
@@ -203,7 +198,7 @@ pub fn btf_fd_by_id<S: Sys>(sys: &S, id: u32) -> Result<i32, Errno> {
         id,
         ..GetId::default()
     };
-    bpf(sys, cmd::BTF_GET_FD_BY_ID, &mut attr)
+    bpf(sys, cmd::BTF_GET_FD_BY_ID, attr_bytes(&mut attr))
 }
 
 /// `BPF_OBJ_GET_INFO_BY_FD` of a BTF: info, its data in `btf`, its name in `name`.
