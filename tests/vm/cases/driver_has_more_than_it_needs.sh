@@ -5,7 +5,7 @@ use_driver <<-'EOF'
 	cat /proc/$$/status >/tmp/status
 	cat /proc/$$/limits >/tmp/limits
 	cat /proc/$$/environ >/tmp/environ
-	for fd in /proc/$$/fd/*; do echo "${fd##*/} $(readlink $fd)"; done >/tmp/fds
+	ls -l /proc/$$/fd | cat >/tmp/fds
 	exec /files/hostile
 EOF
 mount_bpffs
@@ -20,5 +20,5 @@ grep '^NoNewPrivs:.1' /tmp/status
 grep '^Max core file size  *1  *1 ' /tmp/limits
 # The shell in the driver's place adds these itself.
 tr '\0' '\n' </tmp/environ | fails grep -v -e ^PWD= -e ^SHLVL= -e ^PATH=/sbin:/usr/sbin:/bin:/usr/bin
-test "$(grep -c '^[012] anon_inode:' /tmp/fds)" = 3
-grep '^3 /kernel/btf/vmlinux' /tmp/fds
+test "$(grep -c ' [012] -> anon_inode:' /tmp/fds)" = 3
+grep ' 3 -> /kernel/btf/vmlinux' /tmp/fds
