@@ -40,7 +40,7 @@ impl<'a> Arena<'a> {
     }
 
     /// All that is left, as it is.
-    pub fn rest(&mut self) -> &'a mut [u8] {
-        values_of_mut(core::mem::take(&mut self.free))
+    pub fn rest(&mut self) -> &'a mut [u64] {
+        core::mem::take(&mut self.free)
     }
 }

@@ -111,11 +111,17 @@ fn report<S: Sys>(sys: &S, link: &Link<'_>, error: &mut Error) -> Result<(), Fai
     }
     let mut written = 0;
     while let Some(rest) = record.get(written..).filter(|rest| !rest.is_empty()) {
-        match sys.write(OUT, rest) {
-            Ok(n) => written += n,
-            Err(Errno(libc::EINTR)) => {}
-            Err(errno) => return Err(error.refused("write record", link.name, errno)),
-        }
+        let errno = match sys.write(OUT, rest) {
+            // Nothing taken, and no reason given: asking on would never end.
+            Ok(0) => Errno(libc::EIO),
+            Ok(n) => {
+                written += n;
+                continue;
+            }
+            Err(Errno(libc::EINTR)) => continue,
+            Err(errno) => errno,
+        };
+        return Err(error.refused("write record", link.name, errno));
     }
     Ok(())
 }

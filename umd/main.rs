@@ -34,6 +34,21 @@ extern "C" fn main() -> ! {
     linux::exit(driver::run(&Linux, IMAGE, arena))
 }
 
+/// There is no heap. Where cargo builds all crates in one go, the image's writer
+/// comes along, and with it the question who allocates; nothing here asks.
+struct NoHeap;
+
+// SAFETY: it gives no memory out, and so has none to keep its promises about.
+unsafe impl core::alloc::GlobalAlloc for NoHeap {
+    unsafe fn alloc(&self, _: core::alloc::Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    unsafe fn dealloc(&self, _: *mut u8, _: core::alloc::Layout) {}
+}
+
+#[global_allocator]
+static HEAP: NoHeap = NoHeap;
+
 /// No panic path is linked into a release build (checked by `make check`); the
 /// language wants a handler all the same, and debug builds use it.
 #[panic_handler]

@@ -51,14 +51,14 @@ impl Targets<'_> {
         self.candidates(target).next().unwrap_or(0)
     }
 
-    /// One more candidate; false if there is no room for it.
-    fn add(&mut self, target: u32, id: u32, exact: bool) -> bool {
+    /// One more candidate, unless only the first counts; false if there is no room for it.
+    fn add(&mut self, target: u32, id: u32, only_first: bool) -> bool {
         let slot = self.candidates.get_mut(self.count as usize);
         let Some((head, slot)) = self.heads.get_mut(target as usize).zip(slot) else {
             return false;
         };
         self.missing -= usize::from(*head == 0);
-        if !exact || *head == 0 {
+        if !only_first || *head == 0 {
             self.count += 1;
             *slot = [core::mem::replace(head, self.count), id];
         }
@@ -113,10 +113,12 @@ pub fn find<'b, 'a: 'b>(
                 continue;
             }
             let exact = target.kind & target_kind::EXACT != 0;
+            // What is found must not depend on where the walk happens to end.
+            let only_first = exact || search == Search::First;
             let wanted = image.str(target.name);
             if name.starts_with(wanted)
                 && (name.len() == wanted.len() || !exact && essential_len(name) == wanted.len())
-                && !found.add(index, id, exact)
+                && !found.add(index, id, only_first)
             {
                 return Visit::Full;
             }
