@@ -46,8 +46,10 @@ fn build() -> Result<(), String> {
         lz4::block::compress(columns, Some(best), false)
     });
     let packed = packed.map_err(|error| format!("could not pack the image: {error}"))?;
-    let path = out.join("iterators.img");
-    fs::write(&path, packed).map_err(|error| format!("{}: {error}", path.display()))?;
+    // The plain image is for tests.
+    for (name, bytes) in [("iterators.img", &image), ("iterators.packed", &packed)] {
+        fs::write(out.join(name), bytes).map_err(|error| format!("{name}: {error}"))?;
+    }
     link_bare()
 }
 

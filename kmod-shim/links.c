@@ -36,16 +36,14 @@ static DECLARE_DELAYED_WORK(sweep_work, sweep);
 /* Dots are fine, but not alone; what would not print as one word is not. */
 static bool name_is_valid(const char *name)
 {
-	const char *c;
+	size_t i, len = strnlen(name, PRELOAD_NAME_LEN);
 
-	if (!strnlen(name, PRELOAD_NAME_LEN) ||
-	    strnlen(name, PRELOAD_NAME_LEN) == PRELOAD_NAME_LEN ||
-	    !strcmp(name, ".") || !strcmp(name, ".."))
+	if (!len || len == PRELOAD_NAME_LEN)
 		return false;
-	for (c = name; *c; c++)
-		if (*c == '/' || !isascii(*c) || !isgraph(*c))
+	for (i = 0; i < len; i++)
+		if (name[i] == '/' || !isascii(name[i]) || !isgraph(name[i]))
 			return false;
-	return true;
+	return strcmp(name, ".") && strcmp(name, "..");
 }
 
 /* The core would hit a BUG() on the second file of a name (5.10 to 6.12). */
@@ -59,7 +57,10 @@ static bool name_is_taken(const struct link_set *set, const char *name)
 	return false;
 }
 
-/* The link among the open files of current, or NULL. */
+/*
+ * The link among the open files of current, or NULL. Not by its id alone: ids
+ * tell nothing of who may use a link, an open file does.
+ */
 static struct link_ref *find_link(int id)
 {
 	struct link_ref *ref;
@@ -126,7 +127,10 @@ static void drop_shared_locked(void)
 
 static void schedule_sweep(void)
 {
-	/* On a full second, when the processor may have to wake up anyway. */
+	/*
+	 * On a full second, when the processor may have to wake up anyway. Not
+	 * deferrable: on an idle machine the programs would stay for minutes.
+	 */
 	queue_delayed_work(sweep_wq, &sweep_work, round_jiffies_relative(HZ));
 }
 

@@ -55,7 +55,8 @@ static struct file *load_links(void)
 		return ERR_PTR(-EAGAIN);
 	set = session_run(preload_wq, READ_ONCE(deadline_ms));
 	if (IS_ERR(set)) {
-		note_failure();
+		if (PTR_ERR(set) != -EINTR)
+			note_failure();
 		return ERR_CAST(set);
 	}
 	failures = 0;

@@ -41,11 +41,12 @@ void session_put(struct session *session)
 static void session_close_locked(struct session *session)
 {
 	session->closed = true;
-	/* Not a pid number: if it is gone, so is the struct pid's process. */
+	/* Harmless once it is reaped: a struct pid is never used again. */
 	if (session->driver)
 		kill_pid(session->driver, SIGKILL, 1);
 }
 
+/* At once, so that the mounter need not sit out the deadline. */
 void session_fault_locked(struct session *session, const char *fault)
 {
 	session->fault = fault;
@@ -60,6 +61,7 @@ static int become_driver(struct subprocess_info *info, struct cred *new)
 	int err = -ECANCELED;
 
 	mutex_lock(&session->lock);
+	/* Forked too late: the mounter has given up, and nobody would kill us. */
 	if (!session->closed) {
 		session->driver = get_pid(task_tgid(current));
 		err = channel_install(session, btf);
@@ -71,11 +73,23 @@ static int become_driver(struct subprocess_info *info, struct cred *new)
 	return err;
 }
 
+/*
+ * The mounter and the work each do this once, the mounter usually last: its
+ * files are closed by the time that mount(2) returns, those of a kworker some
+ * time later. While a process is waited for, its files keep the module.
+ */
+static void session_put_files(struct session *session)
+{
+	if (atomic_dec_and_test(&session->file_users))
+		channel_close(session);
+}
+
 static void session_work(struct work_struct *work)
 {
 	struct session *session = container_of(work, struct session, work);
 
 	session->status = umd_exec(become_driver, session);
+	session_put_files(session);
 	complete(&session->reaped);
 	session_put(session);
 }
@@ -88,6 +102,7 @@ static struct session *session_start(struct workqueue_struct *wq)
 	if (!session)
 		return ERR_PTR(err);
 	kref_init(&session->ref);
+	atomic_set(&session->file_users, 2);
 	mutex_init(&session->lock);
 	init_completion(&session->reaped);
 	INIT_WORK(&session->work, session_work);
@@ -124,7 +139,7 @@ static bool session_wait(struct session *session, unsigned int deadline_ms)
 static void session_verdict(const struct session *session, bool reaped,
 			    char *verdict, size_t size)
 {
-	int status = session->status;
+	int status = reaped ? session->status : 0;
 
 	if (session->fault)
 		snprintf(verdict, size, "%s%s", session->fault,
@@ -154,7 +169,7 @@ struct link_set *session_run(struct workqueue_struct *wq,
 			     unsigned int deadline_ms)
 {
 	struct session *session = session_start(wq);
-	struct link_set *set = ERR_PTR(-EIO);
+	struct link_set *set;
 	char verdict[80];
 	bool reaped;
 
@@ -165,17 +180,21 @@ struct link_set *session_run(struct workqueue_struct *wq,
 	reaped = session_wait(session, deadline_ms);
 
 	/* Closed, so that nobody else changes it any more. */
+	if (reaped && strays_kill(session) && !session->fault)
+		session->fault = "left a process behind";
 	session_verdict(session, reaped, verdict, sizeof(verdict));
 	if (verdict[0]) {
 		pr_warn("driver failed: %s%s%s\n", verdict,
 			session->line[0] ? ": " : "", without_prefix(session->line));
+		/* Not the driver's fault if nobody waited for it. */
+		set = ERR_PTR(fatal_signal_pending(current) ? -EINTR : -EIO);
 	} else {
 		if (session->line[0])
 			pr_notice("%s\n", without_prefix(session->line));
-		swap(set, session->set);
+		set = session->set;
 		session->set = NULL;
 	}
-	channel_close(session);
+	session_put_files(session);
 	session_put(session);
 	return set;
 }

@@ -2,6 +2,7 @@
 #ifndef BPF_PRELOAD_SESSION_H
 #define BPF_PRELOAD_SESSION_H
 
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
@@ -24,7 +25,8 @@ struct session {
 	struct completion reaped;
 	int status;			/* as of umd_exec(), once reaped */
 
-	/* The driver's fd 0 and 1, and 2: the mounter's, valid until closed. */
+	/* The driver's fd 0 and 1, and 2. The last user of the two closes them. */
+	atomic_t file_users;
 	struct file *channel;
 	struct file *log;
 
@@ -47,6 +49,9 @@ struct link_set *session_run(struct workqueue_struct *wq,
 void session_put(struct session *session);
 /* The driver broke the protocol: there is nothing more to hope for. */
 void session_fault_locked(struct session *session, const char *fault);
+
+/* strays.c: kill who still has a file of a reaped driver. True if anybody had. */
+bool strays_kill(const struct session *session);
 
 /* channel.c: give @session its two files, or a negative errno and no file. */
 int channel_open(struct session *session);

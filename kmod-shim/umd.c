@@ -3,7 +3,8 @@
  * The driver as a program: the file it is executed from, and what it may do.
  *
  * Knows nothing of links or of what the driver says. The usermode driver
- * framework of 5.9 would do the half of it, but is not in stock kernels.
+ * framework of 5.9 would do the half of it, but is not built into the kernels
+ * of distributions, and is gone from 7.3.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -84,10 +85,14 @@ static void __init prepare(struct work_struct *work)
 		kern_unmount(umd_mnt);
 		return;
 	}
-	/* Without it the driver finds the BTF if somebody has mounted /sys. */
+	/*
+	 * Whether /sys is mounted, and where, is up to the mounter's user space.
+	 * Should this fail, a driver may still look there.
+	 */
 	sysfs_mnt = mount_private("sysfs");
 }
 
+/* On a kworker: modprobe is not the kernel thread that write_blob() wants. */
 int __init umd_init(void)
 {
 	struct prepare_work p = {};
@@ -123,7 +128,7 @@ int umd_exec(int (*init)(struct subprocess_info *info, struct cred *new),
 	char *envp[1] = {};
 	struct subprocess_info *info;
 
-	/* Relative to the directory that umd_confine() goes to. */
+	/* A relative path: umd_confine() makes the private root its directory. */
 	info = call_usermodehelper_setup(UMD_NAME, argv, envp, GFP_KERNEL,
 					 init, NULL, data);
 	if (!info)
@@ -141,16 +146,22 @@ static void set_rlimit(unsigned int resource, unsigned long limit)
 	task_unlock(current->group_leader);
 }
 
-void umd_confine(struct cred *new)
+kernel_cap_t umd_caps(void)
 {
-	struct path root = mnt_root(umd_mnt);
 	kernel_cap_t caps = CAP_EMPTY_SET;
 
 	cap_raise(caps, CAP_BPF);
 	cap_raise(caps, CAP_PERFMON);
-	/* root's exec() gets what bset and inheritable have, and no more. */
-	new->cap_bset = cap_intersect(new->cap_bset, caps);
-	new->cap_inheritable = new->cap_bset;
+	return caps;
+}
+
+void umd_confine(struct cred *new)
+{
+	struct path root = mnt_root(umd_mnt);
+
+	/* What exec() gives to root is what the first two allow. */
+	new->cap_bset = cap_intersect(new->cap_bset, umd_caps());
+	cap_clear(new->cap_inheritable);
 	new->cap_permitted = new->cap_bset;
 	new->cap_effective = new->cap_bset;
 	cap_clear(new->cap_ambient);

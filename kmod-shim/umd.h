@@ -2,6 +2,7 @@
 #ifndef BPF_PRELOAD_UMD_H
 #define BPF_PRELOAD_UMD_H
 
+#include <linux/capability.h>
 #include <linux/init.h>
 
 struct cred;
@@ -23,6 +24,9 @@ int umd_exec(int (*init)(struct subprocess_info *info, struct cred *new),
 
 /* Take from the calling process, about to become the driver, all it can lack. */
 void umd_confine(struct cred *new);
+
+/* What is left of its capabilities then, in every set. */
+kernel_cap_t umd_caps(void);
 
 /* Kernel BTF, freshly opened, or an ERR_PTR(). */
 struct file *umd_open_btf(void);

@@ -17,6 +17,13 @@ impl<'a> Arena<'a> {
     }
 
     /// `n` values, zeroed; none if they do not fit.
+    pub fn alloc_zeroed<T: Pod>(&mut self, n: usize) -> Option<&'a mut [T]> {
+        let words = self.words(n.checked_mul(size_of::<T>())?.div_ceil(8))?;
+        words.fill(0);
+        values_of_mut(words).get_mut(..n)
+    }
+
+    /// `n` values, whatever they are; none if they do not fit.
     pub fn alloc<T: Pod>(&mut self, n: usize) -> Option<&'a mut [T]> {
         let words = self.words(n.checked_mul(size_of::<T>())?.div_ceil(8))?;
         values_of_mut(words).get_mut(..n)
@@ -29,7 +36,6 @@ impl<'a> Arena<'a> {
         }
         let (words, rest) = core::mem::take(&mut self.free).split_at_mut_checked(n)?;
         self.free = rest;
-        words.fill(0);
         Some(words)
     }
 
@@ -39,7 +45,7 @@ impl<'a> Arena<'a> {
     }
 
     /// All that is left, as it is.
-    pub fn rest(&mut self) -> &'a mut [u8] {
-        values_of_mut(core::mem::take(&mut self.free))
+    pub fn rest(&mut self) -> &'a mut [u64] {
+        core::mem::take(&mut self.free)
     }
 }

@@ -40,6 +40,8 @@ pub mod kind {
     pub const DECL_TAG: u32 = 17;
     pub const TYPE_TAG: u32 = 18;
     pub const ENUM64: u32 = 19;
+    /// Kinds from here on are not known.
+    pub const KNOWN: u32 = 20;
 }
 
 /// What is wrong with the BTF.
@@ -53,27 +55,19 @@ pub struct BtfError {
 
 /// Bytes of `struct btf_type`, which begins every record.
 const TYPE_BYTES: usize = 12;
-/// Places remembered of one BTF, at most: 8 KiB.
-const MARKS: usize = 2048;
+/// Places remembered of one BTF, at most: 64 KiB, of which the iterators touch 8.
+const MARKS: usize = 16384;
 /// Steps that all questions to one BTF may take together; the iterators need some 10,000.
-const STEPS: u32 = 1 << 24;
+const STEPS: u32 = 1 << 26;
 
-/// Words that follow the header of a record, by kind: in the low four bits once,
-/// in the high four for each of vlen. Kinds without an entry are not known.
-const WORDS: [u8; 20] = {
-    let mut words = [0; 20];
-    words[kind::INT as usize] = 1;
-    words[kind::ARRAY as usize] = 3;
-    words[kind::STRUCT as usize] = 3 << 4;
-    words[kind::UNION as usize] = 3 << 4;
-    words[kind::ENUM as usize] = 2 << 4;
-    words[kind::FUNC_PROTO as usize] = 2 << 4;
-    words[kind::VAR as usize] = 1;
-    words[kind::DATASEC as usize] = 3 << 4;
-    words[kind::DECL_TAG as usize] = 1;
-    words[kind::ENUM64 as usize] = 3 << 4;
-    words
-};
+/// Words that follow the header of a record, by `BTF_KIND_*`: in the low four
+/// bits those that are there once, in the high four those for each of vlen.
+const WORDS: [u8; 20] = [
+    0, // UNKN
+    0x01, 0, 0x03, 0x30, 0x30, 0x20, // INT PTR ARRAY STRUCT UNION ENUM
+    0, 0, 0, 0, 0, 0, 0x20, // FWD TYPEDEF VOLATILE CONST RESTRICT FUNC FUNC_PROTO
+    0x01, 0x30, 0, 0x01, 0, 0x30, // VAR DATASEC FLOAT DECL_TAG TYPE_TAG ENUM64
+];
 
 /// Bit for each kind whose records are headers alone: most records, and the
 /// branch that the walk over all of them should predict.
@@ -153,8 +147,6 @@ pub struct Btf<'b> {
     /// Offsets of types 1, 1 + 2^shift, 1 + 2 * 2^shift ...
     marks: &'b [u32],
     shift: u32,
-    /// Ids are below this.
-    nr_types: u32,
     /// Steps taken.
     steps: Cell<u32>,
     fault: Cell<Option<BtfError>>,
@@ -165,15 +157,15 @@ fn word(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 impl<'b> Btf<'b> {
-    /// Walks all types once: remembers where they are, and calls `visit` with
-    /// the id of those that pass the filter, until it says stop. What makes no
-    /// sense is left to [`Btf::check`].
+    /// Walks the types once: remembers where they are, and calls `visit` with
+    /// the id of those that pass the filter, until it has seen enough. What
+    /// makes no sense is left to [`Btf::check`].
     #[inline(never)]
     pub fn index<'a: 'b>(
         data: &'b [u8],
         arena: &mut Arena<'a>,
         filter: &Filter,
-        visit: &mut dyn FnMut(&Btf<'b>, u32, Type) -> bool,
+        visit: &mut dyn FnMut(&Btf<'b>, u32, Type) -> Visit,
     ) -> Self {
         let mut btf = Btf::default();
         let field = |offset| word(data, offset).unwrap_or(0);
@@ -203,40 +195,43 @@ impl<'b> Btf<'b> {
             btf.fault("size", types.len() as u32);
             return btf;
         };
-        let mut unmarked = marks.iter_mut();
-        let until_mark = 1u32 << btf.shift;
-        let (mut at, mut id) = (0, 1);
-        while let Some(head) = types.get(at..).and_then(|t| t.first_chunk::<TYPE_BYTES>()) {
-            if id & (until_mark - 1) == 1 & (until_mark - 1)
-                && let Some(mark) = unmarked.next()
-            {
-                *mark = at as u32;
+        let (mut at, mut id, mut marked) = (0, 1, 0);
+        'walk: while let Some(mark) = marks.get_mut(marked).filter(|_| at < types.len()) {
+            *mark = at as u32;
+            marked += 1;
+            let next_mark = id + (1 << btf.shift);
+            while id < next_mark && at < types.len() {
+                let (t, end, left) = filter.scan(types, strings, at, next_mark - id);
+                id = next_mark - left;
+                at = end;
+                if left == 0 {
+                    continue;
+                }
+                // The scan has stopped behind the header of something that it
+                // does not know, or that is worth another look.
+                if t.at as usize + TYPE_BYTES > types.len() {
+                    break 'walk;
+                }
+                if t.kind() == kind::UNKN || t.kind() >= kind::KNOWN {
+                    let Some(words) = words(t, layout) else {
+                        btf.fault("kind", t.kind());
+                        return btf;
+                    };
+                    at += 4 * words;
+                } else if filter.second(t, strings, word(types, t.at as usize).unwrap_or(0)) {
+                    match visit(&btf, id, t) {
+                        Visit::Go => {}
+                        Visit::Enough => break 'walk,
+                        Visit::Full => btf.fault("number of candidates", id),
+                    }
+                }
+                id += 1;
             }
-            let [n0, n1, n2, n3, i0, i1, i2, i3, ..] = *head;
-            let t = Type {
-                at: at as u32,
-                info: u32::from_le_bytes([i0, i1, i2, i3]),
-            };
-            at += TYPE_BYTES;
-            if !t.is(HEADER_ONLY) {
-                let Some(words) = words(t, layout) else {
-                    btf.fault("kind", t.kind());
-                    return btf;
-                };
-                at += 4 * words;
-            }
-            let name_off = u32::from_le_bytes([n0, n1, n2, n3]);
-            if filter.passes(t, strings, name_off) && !visit(&btf, id, t) {
-                btf.fault("number of candidates", id);
-                return btf;
-            }
-            id += 1;
         }
-        if at != types.len() {
+        if at > types.len() || types.len() - at < TYPE_BYTES && at != types.len() {
             btf.fault("type", id);
         }
-        btf.marks = marks;
-        btf.nr_types = id;
+        btf.marks = marks.get(..marked).unwrap_or_default();
         btf
     }
 
@@ -284,27 +279,29 @@ impl<'b> Btf<'b> {
         if wanted == 0 {
             return t;
         }
-        let mark = (wanted - 1) >> self.shift;
-        let Some(at) = self
-            .marks
-            .get(mark as usize)
-            .filter(|_| wanted < self.nr_types)
-        else {
-            self.fault("type id", wanted);
-            return t;
-        };
-        t.at = *at;
-        let mut id = (mark << self.shift) + 1;
+        // Behind the end of the walk the way from the last mark is longer.
+        let mark = ((wanted - 1) >> self.shift).min((self.marks.len() as u32).wrapping_sub(1));
+        t.at = self.marks.get(mark as usize).copied().unwrap_or(u32::MAX);
+        let mut id = (mark << self.shift).wrapping_add(1);
         loop {
             t.info = word(self.types, t.at as usize + 4).unwrap_or(0);
-            if id == wanted || !self.spend() {
-                return t;
+            if id == wanted {
+                break;
             }
-            // The walk has seen this record, so its kind is known.
-            let words = words(t, None).unwrap_or(0);
-            t.at += (TYPE_BYTES + 4 * words) as u32;
+            // No kind is what lies behind the end, too.
+            let words = words(t, None).filter(|_| self.spend());
+            let Some(words) = words else {
+                t.info = 0;
+                break;
+            };
+            t.at = t.at.saturating_add((TYPE_BYTES + 4 * words) as u32);
             id += 1;
         }
+        if t.kind() == kind::UNKN {
+            self.fault("type id", wanted);
+            t = Type::default();
+        }
+        t
     }
 
     /// The string at `offset`, without its NUL; empty if there is none.
@@ -442,18 +439,37 @@ fn words(t: Type, layout: Option<&[u8]>) -> Option<usize> {
     Some(usize::from(once) + usize::from(each) * t.vlen() as usize)
 }
 
-/// A cheap look at a type, which nearly all types fail: by kind, and by four
-/// bytes of the name that are the same with any `___flavor`.
+/// What a visitor of [`Btf::index`] wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// More.
+    Go,
+    /// No more: it has all that it was looking for.
+    Enough,
+    /// It has no room for what it found; that is a fault of such BTF.
+    Full,
+}
+
+/// A cheap look at a type, which nearly all types fail.
+///
+/// What decides the time of the walk is that the processor predicts its
+/// branches, so the first look is at the first letter of every name, of whatever
+/// kind: it nearly always says no. Those that pass are looked at again, at
+/// letters that are the same with any `___flavor`.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {
+    /// By first byte of a name: may it begin so?
+    firsts: [bool; 256],
+    /// Bit for each kind.
     kinds: u32,
-    /// By kind and bytes 0 and 1: a bit for each pair of bytes 4 and 5 that may follow.
+    /// By bytes 0 and 1: a bit for each pair of bytes 4 and 5 that may follow.
     starts: [u64; Filter::SLOTS],
 }
 
 impl Default for Filter {
     fn default() -> Self {
         Filter {
+            firsts: [false; 256],
             kinds: 0,
             starts: [0; Filter::SLOTS],
         }
@@ -466,27 +482,31 @@ impl Filter {
 
     /// Lets types of this kind pass whose name may be this one, with or without flavor.
     pub fn add(&mut self, kind: u32, name: &[u8]) {
+        let Some(a) = name.first() else { return };
+        if let Some(first) = self.firsts.get_mut(usize::from(*a)) {
+            *first = true;
+        }
         self.kinds |= 1u32.checked_shl(kind).unwrap_or(0);
         let bits = match name {
             [_, _, _, _, e, f, ..] => Filter::bit(*e, *f),
             // What follows a short name is its NUL, or a flavor.
             _ => u64::MAX,
         };
-        match name {
-            [a, b, ..] => {
-                if let Some(start) = self.starts.get_mut(Filter::slot(kind, *a, *b)) {
-                    *start |= bits;
-                }
-            }
+        match (name.get(1), self.starts.get_mut(Filter::slot(name))) {
+            (Some(_), Some(start)) => *start |= bits,
+            // As does the second letter of a name of one letter.
             _ => self.starts = [u64::MAX; Filter::SLOTS],
         }
     }
 
-    /// Where names of a kind that begin with these bytes are found.
+    /// Where names that begin like this one are found.
     #[inline(always)]
     #[must_use]
-    pub fn slot(kind: u32, a: u8, b: u8) -> usize {
-        (kind as usize * 13 + usize::from(a) * 31 + usize::from(b)) % Filter::SLOTS
+    pub fn slot(name: &[u8]) -> usize {
+        match name {
+            [a, b, ..] => (usize::from(*a) * 31 + usize::from(*b)) % Filter::SLOTS,
+            _ => 0,
+        }
     }
 
     #[inline(always)]
@@ -494,18 +514,63 @@ impl Filter {
         1 << ((u32::from(e) * 31 + u32::from(f)) & 63)
     }
 
-    #[inline(always)]
-    fn passes(&self, t: Type, strings: &[u8], name_off: u32) -> bool {
-        if !t.is(self.kinds) {
-            return false;
+    /// Scans up to `left` records from `at` on; stops behind one that passes the
+    /// first look, or behind the header of one of unknown kind. This is where a
+    /// load spends a third of its time: it has nothing in it that can wait.
+    ///
+    /// Gives the record, the place behind it, and how many are left, this one included.
+    #[inline(never)]
+    fn scan(&self, types: &[u8], strings: &[u8], at: usize, left: u32) -> (Type, usize, u32) {
+        let (mut at, mut left) = (at, left);
+        loop {
+            let mut t = Type {
+                at: at as u32,
+                info: 0,
+            };
+            if left == 0 {
+                return (t, at, left);
+            }
+            let Some(head) = types.get(at..).and_then(|t| t.first_chunk::<8>()) else {
+                return (t, at, left);
+            };
+            // struct btf_type begins with name_off and info.
+            let head = u64::from_le_bytes(*head);
+            t.info = (head >> 32) as u32;
+            at += TYPE_BYTES;
+            let kind = t.kind();
+            if kind >= kind::KNOWN || HEADER_ONLY >> kind & 1 == 0 {
+                match WORDS.get(kind as usize) {
+                    Some(words) if kind != kind::UNKN => {
+                        let (once, each) = (words & 15, words >> 4);
+                        let each = usize::from(each) * t.vlen() as usize;
+                        at += 4 * (usize::from(once) + each);
+                    }
+                    _ => return (t, at, left),
+                }
+            }
+            let first = strings.get(head as u32 as usize).copied().unwrap_or(0);
+            if self
+                .firsts
+                .get(usize::from(first))
+                .is_some_and(|first| *first)
+                && t.is(self.kinds)
+            {
+                return (t, at, left);
+            }
+            left -= 1;
         }
-        let name = strings.get(name_off as usize..);
-        let Some([a, b, _, _, e, f]) = name.and_then(|name| name.first_chunk::<6>()) else {
+    }
+
+    /// The second look, at the kind and four letters.
+    #[inline(never)]
+    fn second(&self, t: Type, strings: &[u8], name_off: u32) -> bool {
+        let name = strings.get(name_off as usize..).unwrap_or_default();
+        let Some([_, _, _, _, e, f]) = name.first_chunk() else {
             // At the end of the section there is too little to look at.
             return true;
         };
-        let start = self.starts.get(Filter::slot(t.kind(), *a, *b));
-        start.is_some_and(|start| start & Filter::bit(*e, *f) != 0)
+        let start = self.starts.get(Filter::slot(name)).copied().unwrap_or(0);
+        t.is(self.kinds) && start & Filter::bit(*e, *f) != 0
     }
 }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, Failed};
 use crate::exec::{self, Link, Loaded};
 use crate::load::Load;
 use crate::sys::{Errno, Sys};
+use crate::targets::Search;
 
 /// `PRELOAD_START`: load, attach, report.
 pub const START: u32 = 0x5555;
@@ -64,7 +65,7 @@ fn serve<'a, const KINDS: u32, S: Sys>(
         error,
     };
     let mut loaded = Loaded::new(&mut load)?;
-    exec::run::<KINDS, S>(&mut load, &mut loaded)?;
+    exec::run::<KINDS, S>(&mut load, &mut loaded, Search::First)?;
     for link in loaded.links() {
         report(sys, &link, error)?;
     }
@@ -140,11 +141,17 @@ fn report<S: Sys>(sys: &S, link: &Link<'_>, error: &mut Error) -> Result<(), Fai
     }
     let mut written = 0;
     while let Some(rest) = record.get(written..).filter(|rest| !rest.is_empty()) {
-        match sys.write(OUT, rest) {
-            Ok(n) => written += n,
-            Err(Errno(libc::EINTR)) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        let errno = match sys.write(OUT, rest) {
+            // Nothing taken, and no reason given: asking on would never end.
+            Ok(0) => Errno(libc::EIO),
+            Ok(n) => {
+                written += n;
+                continue;
+            }
+            Err(Errno(libc::EINTR)) => continue,
+            Err(errno) => errno,
+        };
+        return Err(errno.into());
     }
     Ok(())
 }

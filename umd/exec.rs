@@ -5,7 +5,7 @@
 use preload_image::{Image, MapAt, ProgAt, Str, core_kind, map_flags};
 
 use crate::arena::Arena;
-use crate::btf::{Btf, Filter};
+use crate::btf::{Btf, Filter, Visit};
 use crate::core_match::Pair;
 use crate::core_relo::Core;
 use crate::error::{Error, Failed};
@@ -15,7 +15,7 @@ use crate::load::Load;
 use crate::prog::Relocator;
 use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
-use crate::targets;
+use crate::targets::{self, Search};
 
 /// An attached program.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +101,7 @@ impl<S: Sys> Drop for Loaded<'_, S> {
 pub fn load<'a, S: Sys>(
     sys: &'a S,
     image: &Image<'a>,
+    search: Search,
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
@@ -111,7 +112,7 @@ pub fn load<'a, S: Sys>(
         error,
     };
     let mut loaded = Loaded::new(&mut load)?;
-    run::<{ core_kind::ALL }, S>(&mut load, &mut loaded)?;
+    run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, search)?;
     Ok(loaded)
 }
 
@@ -120,6 +121,7 @@ pub fn load<'a, S: Sys>(
 pub(crate) fn run<const KINDS: u32, S: Sys>(
     load: &mut Load<'_, '_, S>,
     loaded: &mut Loaded<'_, S>,
+    search: Search,
 ) -> Result<(), Failed> {
     let image = load.image;
     let object = image.object().name;
@@ -131,7 +133,7 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     let mut names = Default::default();
     if !image.targets().is_empty() {
         let found = loaded.kernel_btf.insert(KernelBtf::get(load.sys)?);
-        names = targets::find(&image, found, load.arena).ok_or(Failed::NO_MEMORY)?;
+        names = targets::find(&image, found, search, load.arena).ok_or(Failed::NO_MEMORY)?;
         load.error.check(&names.0)?;
     }
     let (kernel, targets) = &names;
@@ -191,7 +193,9 @@ fn attach<S: Sys>(
 #[inline(never)]
 fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, Failed> {
     let none = Filter::default();
-    let btf = Btf::index(load.image.btf(), load.arena, &none, &mut |_, _, _| true);
+    let btf = Btf::index(load.image.btf(), load.arena, &none, &mut |_, _, _| {
+        Visit::Go
+    });
     load.error.check(&btf)?;
     Ok(btf)
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Gets the running kernel's BTF as one slice, in the cheapest way it offers.
 //!
-//! 1. `/sys/kernel/btf/vmlinux`, mapped (6.16 and later);
-//! 2. the same file, copied (kernfs gives at most a page each read);
-//! 3. by id through bpf(), where there is no sysfs (5.11 and later).
+//! 1. `/sys/kernel/btf/vmlinux`, mapped (6.16 and later), or copied as a whole,
+//!    since kernfs gives at most a page each read;
+//! 2. where there is no sysfs, fd 3, on which the shim passes the same file;
+//! 3. by id through bpf() (5.11 and later, with `CAP_SYS_ADMIN`).
 
 use core::ops::Deref;
 
@@ -11,6 +12,10 @@ use crate::sys::bpf::{btf_fd_by_id, btf_info, btf_next_id};
 use crate::sys::{Errno, Sys};
 
 const PATH: &core::ffi::CStr = c"/sys/kernel/btf/vmlinux";
+/// `PRELOAD_BTF_FD` of `kmod-shim/wire.h`; it stays open, it is not ours.
+const BTF_FD: i32 = 3;
+/// How BTF begins on a little-endian machine.
+const MAGIC: [u8; 2] = [0x9f, 0xeb];
 
 /// The bytes of kernel BTF: mapped from the kernel, or a copy.
 pub enum KernelBtf<S: Sys> {
@@ -44,8 +49,14 @@ impl<S: Sys> KernelBtf<S> {
                 sys.close(fd);
                 btf
             }
-            Err(Errno(libc::ENOENT)) => Self::from_id(sys),
-            Err(errno) => Self::from_id(sys).map_err(|_| errno),
+            Err(errno) => match Self::from_file(sys, BTF_FD) {
+                // By hand fd 3 may be anything.
+                Ok(btf) if btf.starts_with(&MAGIC) => Ok(btf),
+                _ => Self::from_id(sys).map_err(|by_id| match errno {
+                    Errno(libc::ENOENT) => by_id,
+                    errno => errno,
+                }),
+            },
         }
     }
 

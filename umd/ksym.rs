@@ -22,7 +22,8 @@ pub fn resolve<'a, const KINDS: u32, S>(
 ) -> Result<&'a [u32], Failed> {
     let externs = load.image.externs();
     load.begin(STEP, Str::default());
-    let ids = load.arena.alloc(externs.len()).ok_or(Failed::NO_MEMORY)?;
+    let ids = load.arena.alloc_zeroed(externs.len());
+    let ids = ids.ok_or(Failed::NO_MEMORY)?;
     let kernel = core.pair.kernel;
     for (ksym, id) in externs.each().zip(ids.iter_mut()) {
         let mut optional = ksym.flags() & extern_flags::WEAK != 0;

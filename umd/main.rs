@@ -12,7 +12,7 @@ use bpf_preload_umd::sys::linux::{self, Linux};
 
 mod mem;
 
-static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.img"));
+static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.packed"));
 
 /// The kinds of its CO-RE relocations; code for others is left out.
 const CORE_KINDS: u32 = include!(concat!(env!("OUT_DIR"), "/core_kinds.rs"));
@@ -36,6 +36,21 @@ extern "C" fn main() -> ! {
     let arena = unsafe { &mut *core::ptr::addr_of_mut!(ARENA) };
     linux::exit(driver::run_only::<CORE_KINDS, _>(&Linux, IMAGE, arena))
 }
+
+/// There is no heap. Where cargo builds all crates in one go, the image's writer
+/// comes along, and with it the question who allocates; nothing here asks.
+struct NoHeap;
+
+// SAFETY: it gives no memory out, and so has none to keep its promises about.
+unsafe impl core::alloc::GlobalAlloc for NoHeap {
+    unsafe fn alloc(&self, _: core::alloc::Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    unsafe fn dealloc(&self, _: *mut u8, _: core::alloc::Layout) {}
+}
+
+#[global_allocator]
+static HEAP: NoHeap = NoHeap;
 
 /// No panic path is linked into a release build (checked by `make check`); the
 /// language wants a handler all the same, and debug builds use it.

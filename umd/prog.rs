@@ -4,6 +4,7 @@
 
 use preload_image::{CoreReloAt, ProgAt, ReloAt, core_flags, core_kind, relo_kind};
 
+use crate::arena::Arena;
 use crate::btf::kind;
 use crate::core_relo::Core;
 use crate::error::{Error, Failed, nth_word};
@@ -11,6 +12,7 @@ use crate::insn::{self, CorePatch, POISON_CORE, POISON_KFUNC, PatchError};
 use crate::load::Load;
 use crate::sys::attr::ProgLoad;
 use crate::sys::bpf::{ProgAttr, ProgBytes};
+use crate::sys::pod::values_of_mut;
 use crate::sys::{Errno, Sys};
 use crate::verifier_log;
 
@@ -168,20 +170,25 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             Err(errno) => errno,
             Ok(fd) => return Ok(fd),
         };
-        let log = load.arena.rest();
-        let mut len = LOG_BYTES.min(log.len());
+        let rest = load.arena.rest();
+        let most = size_of_val(rest);
+        let mut len = LOG_BYTES.min(most);
         let errno = loop {
-            let buffer = log.get_mut(..len).unwrap_or_default();
+            let buffer = values_of_mut(rest).get_mut(..len).unwrap_or_default();
             match prog_attr.load(load.sys, buffer) {
-                Ok(fd) => return Ok(fd),
-                Err(Errno(libc::ENOSPC)) if len < log.len() => len = log.len().min(4 * len),
+                Ok(fd) => {
+                    // Nothing to complain about this time; the next program needs memory, too.
+                    *load.arena = Arena::new(rest);
+                    return Ok(fd);
+                }
+                Err(Errno(libc::ENOSPC)) if len < most => len = most.min(4 * len),
                 // The log did not fit, which is not why the program was refused.
                 Err(Errno(libc::ENOSPC)) => break first,
                 Err(errno) => break errno,
             }
         };
         load.error.tell(errno.into());
-        self.verdict(prog, log, load.error);
+        self.verdict(prog, values_of_mut(rest), load.error);
         Err(Failed::TOLD)
     }
 

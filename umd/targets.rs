@@ -2,14 +2,24 @@
 //! Finds every name that an image needs in kernel BTF, in one walk.
 //!
 //! The walk sees some 130,000 types, nearly all of no interest, so what decides
-//! its time is how little is looked at before a [`Filter`] drops a type. All
-//! candidates must be known (CO-RE refuses ambiguity), so it does not stop at
-//! the first.
+//! its time is how little is looked at before a [`Filter`] drops a type, and
+//! where it ends; see [`Search`].
 
 use preload_image::{Image, target_kind};
 
 use crate::arena::Arena;
-use crate::btf::{Btf, Filter, essential_len, kind};
+use crate::btf::{Btf, Filter, Visit, essential_len, kind};
+
+/// How far kernel BTF is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Until every target has been found: the first type of a name is taken, as
+    /// the kernel's own `btf_find_by_name_kind()` does.
+    First,
+    /// To the end: types of the same name that give different values are an
+    /// error, as in libbpf.
+    All,
+}
 
 /// The candidate types of each target. Links between them are 1 + index; 0 ends.
 #[derive(Debug, Default)]
@@ -19,6 +29,8 @@ pub struct Targets<'a> {
     /// For each candidate the one before it, and its type id.
     candidates: &'a mut [[u32; 2]],
     count: u32,
+    /// Targets without a candidate.
+    missing: usize,
 }
 
 impl Targets<'_> {
@@ -39,13 +51,14 @@ impl Targets<'_> {
         self.candidates(target).next().unwrap_or(0)
     }
 
-    /// One more candidate; false if there is no room for it.
-    fn add(&mut self, target: u32, id: u32, exact: bool) -> bool {
+    /// One more candidate, unless only the first counts; false if there is no room for it.
+    fn add(&mut self, target: u32, id: u32, only_first: bool) -> bool {
         let slot = self.candidates.get_mut(self.count as usize);
         let Some((head, slot)) = self.heads.get_mut(target as usize).zip(slot) else {
             return false;
         };
-        if !exact || *head == 0 {
+        self.missing -= usize::from(*head == 0);
+        if !only_first || *head == 0 {
             self.count += 1;
             *slot = [core::mem::replace(head, self.count), id];
         }
@@ -59,14 +72,16 @@ impl Targets<'_> {
 pub fn find<'b, 'a: 'b>(
     image: &Image<'_>,
     data: &'b [u8],
+    search: Search,
     arena: &mut Arena<'a>,
 ) -> Option<(Btf<'b>, Targets<'a>)> {
     let targets = image.targets();
     let n = targets.len();
     let mut found = Targets {
-        heads: arena.alloc(n)?,
+        heads: arena.alloc_zeroed(n)?,
         candidates: arena.alloc(8 * n + 64)?,
         count: 0,
+        missing: n,
     };
     // Targets by the slot of the filter that lets them pass: 1 + index of the
     // last one of each slot, and for each target of the one before it.
@@ -80,7 +95,7 @@ pub fn find<'b, 'a: 'b>(
         if kind == kind::ENUM {
             filter.add(kind::ENUM64, name);
         }
-        if let Some(last) = slots.get_mut(slot(kind, name)) {
+        if let Some(last) = slots.get_mut(slot(name)) {
             *before = core::mem::replace(last, index);
         }
     }
@@ -90,29 +105,36 @@ pub fn find<'b, 'a: 'b>(
         if kind == kind::ENUM64 {
             kind = kind::ENUM;
         }
-        let mut link = slots.get(slot(kind, name)).copied().unwrap_or(0);
+        let mut link = slots.get(slot(name)).copied().unwrap_or(0);
         while let Some(index) = link.checked_sub(1) {
             link = before.get(index as usize).copied().unwrap_or(0);
             let target = targets.get(index).unwrap_or_default();
+            if target.kind & target_kind::BTF_KIND_MASK != kind {
+                continue;
+            }
             let exact = target.kind & target_kind::EXACT != 0;
+            // What is found must not depend on where the walk happens to end.
+            let only_first = exact || search == Search::First;
             let wanted = image.str(target.name);
-            if target.kind & target_kind::BTF_KIND_MASK == kind
-                && name.starts_with(wanted)
+            if name.starts_with(wanted)
                 && (name.len() == wanted.len() || !exact && essential_len(name) == wanted.len())
-                && !found.add(index, id, exact)
+                && !found.add(index, id, only_first)
             {
-                return false;
+                return Visit::Full;
             }
         }
-        true
+        if found.missing == 0 && search == Search::First {
+            return Visit::Enough;
+        }
+        Visit::Go
     });
     Some((btf, found))
 }
 
 /// Slot of a name. One letter and its flavor do not begin alike: all such share one.
-fn slot(kind: u32, name: &[u8]) -> usize {
-    match name.get(..essential_len(name)) {
-        Some([a, b, ..]) => Filter::slot(kind, *a, *b),
-        _ => 0,
+fn slot(name: &[u8]) -> usize {
+    match name {
+        [_, b'_', ..] => Filter::slot(name.get(..essential_len(name)).unwrap_or(name)),
+        _ => Filter::slot(name),
     }
 }

@@ -101,3 +101,19 @@ by_hand_end() {
 }
 record_name() { dd if="$dir/records" bs=1 skip=$(($1 * 20)) count=16 2>/dev/null | tr -d '\0'; }
 record_id() { od -An -tu4 -j $(($1 * 20 + 16)) -N 4 "$dir/records" | tr -d ' '; }
+
+# The hostile driver in MODE, at a first mount: the mount is in time and empty,
+# the one line in the log has WORDS, and neither process nor object is left.
+hostile() {
+	local before
+	echo "exec /files/hostile $1" | use_driver
+	before=$(log_lines | wc -l)
+	within $deadline_s mount_bpffs
+	test -z "$(ls -A $bpffs)"
+	eventually 2 no_processes
+	log_lines | tail -n 1 | grep -F -- ": driver failed: $2"
+	test "$(log_lines | wc -l)" = $((before + 1))
+	umount $bpffs
+	eventually 3 no_bpf_objects
+	eventually 2 rmmod $module
+}

@@ -314,7 +314,7 @@ impl<'a> Image<'a> {
             .unwrap_or_default()
     }
 
-    /// The string at `string` with its NUL, as the kernel takes strings.
+    /// The string at `string` with its NUL, as the kernel takes strings; empty if it has none.
     #[must_use]
     pub fn c_str(&self, string: Str) -> &'a [u8] {
         let tail = self.section(Section::Strings).get(string.0 as usize..);

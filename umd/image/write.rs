@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use crate::read::word;
 use crate::record::{
     Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Relo, Span, Str, Target,
 };
@@ -77,10 +78,13 @@ impl Writer {
         self.append_records(Section::Object, &[object]);
     }
 
-    /// Sets the BTF that `BPF_BTF_LOAD` gets: header and types, then strings.
-    pub fn btf(&mut self, types: Vec<u8>, strings: Vec<u8>) {
-        *self.section(Section::Btf) = types;
-        *self.section(Section::BtfStrings) = strings;
+    /// Sets the BTF that `BPF_BTF_LOAD` gets, its strings last.
+    pub fn btf(&mut self, mut btf: Vec<u8>) {
+        // struct btf_header: hdr_len, and from its end on str_off.
+        let field = |offset| word(&btf, offset).unwrap_or(0) as usize;
+        let strings = (field(4) + field(16)).min(btf.len());
+        *self.section(Section::BtfStrings) = btf.split_off(strings);
+        *self.section(Section::Btf) = btf;
     }
 
     /// Appends initial contents of a map.

@@ -11,8 +11,8 @@ use crate::btf::{Btf, HEADER_BYTES, MAGIC, VERSION, Word, kind};
 use crate::prog::is_link_name;
 
 pub(crate) struct Compact<'a> {
-    /// Header and types of the BTF; empty if nothing is left.
-    bytes: Vec<u8>,
+    /// BTF as `BPF_BTF_LOAD` takes it; empty if nothing is left.
+    pub(crate) bytes: Vec<u8>,
     /// New id by old id; 0 for types left behind.
     ids: Vec<u32>,
     strings: Strings<'a>,
@@ -49,19 +49,12 @@ impl<'a> Compact<'a> {
                 bytes.extend_from_slice(&word.to_le_bytes());
             }
             bytes.extend_from_slice(&types);
+            bytes.extend_from_slice(&strings.bytes);
         }
         Compact {
             bytes,
             ids,
             strings,
-        }
-    }
-
-    /// BTF as `BPF_BTF_LOAD` takes it, its strings apart; empty if nothing is left.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
-        match self.bytes.is_empty() {
-            true => Default::default(),
-            false => (self.bytes, self.strings.bytes),
         }
     }
 

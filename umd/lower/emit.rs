@@ -49,8 +49,7 @@ impl Parts<'_, '_> {
         self.maps.iter().for_each(|map| emit.map(map));
         self.externs.iter().for_each(|ksym| emit.ksym(ksym));
         self.progs.iter().for_each(|prog| emit.prog(prog));
-        let (types, strings) = emit.compact.into_parts();
-        emit.writer.btf(types, strings);
+        emit.writer.btf(std::mem::take(&mut emit.compact.bytes));
         emit.writer.finish().map_err(|e| {
             let what = format!("image does not fit together: {} at {:#x}", e.what, e.offset);
             LowerError::new(what)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# After one failure the next mount tries again; after more there is a pause.
+
+driver() { echo "exec /files/hostile ${1:-}" | use_driver; }
+populated() { [ -e $bpffs/progs.debug ]; }
+try() { umount $bpffs || :; mount_bpffs; populated; }
+
+driver exit-code
+fails try
+driver
+try
+umount $bpffs
+eventually 3 no_bpf_objects
+
+driver exit-code
+lines=$(log_lines | wc -l)
+for n in 1 2 3 4 5 6 7 8 9; do fails try; done
+test "$(log_lines | wc -l)" -le $((lines + 4))
+driver
+eventually 10 try

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * A driver that does one thing wrong: `driver MODE`, started in the place of
+ * the real one by a case. Without a MODE it does everything right, so that a
+ * mode that fails fails for its own reason. Needs no libbpf: the iterators are
+ * two instructions long, and are attached by the ids that fd 3 tells.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/btf.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+static const char *mode = "";
+
+static int is(const char *name) { return !strcmp(mode, name); }
+
+static void die(const char *what)
+{
+	dprintf(2, "hostile driver: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static long bpf(int cmd, union bpf_attr *attr) { return syscall(SYS_bpf, cmd, attr, sizeof(*attr)); }
+
+/* The size of what follows a type's three words, by its kind. */
+static size_t tail(unsigned int kind, unsigned int vlen)
+{
+	switch (kind) {
+	case BTF_KIND_INT: case BTF_KIND_VAR: case 17 /* decl tag */: return 4;
+	case BTF_KIND_ARRAY: return 12;
+	case BTF_KIND_ENUM: case BTF_KIND_FUNC_PROTO: return 8 * vlen;
+	case BTF_KIND_STRUCT: case BTF_KIND_UNION: case BTF_KIND_DATASEC: case 19 /* enum64 */: return 12 * vlen;
+	default: return 0;
+	}
+}
+
+static unsigned int func_id(const char *name)
+{
+	static char *btf;
+	static size_t len;
+	ssize_t n;
+
+	if (!btf && !(btf = malloc(64 << 20)))
+		die("malloc");
+	while (len < 64 << 20 && (n = read(PRELOAD_BTF_FD, btf + len, 1 << 16)) > 0)
+		len += n;
+	const struct btf_header *hdr = (void *)btf;
+	const char *strings = btf + hdr->hdr_len + hdr->str_off;
+	const char *type = btf + hdr->hdr_len + hdr->type_off, *end = type + hdr->type_len;
+	for (unsigned int id = 1; len && type < end; id++) {
+		const struct btf_type *t = (const void *)type;
+		unsigned int kind = t->info >> 24 & 0x7f;
+
+		if (kind == BTF_KIND_FUNC && !strcmp(strings + t->name_off, name))
+			return id;
+		type += sizeof(*t) + tail(kind, t->info & 0xffffff);
+	}
+	errno = ESRCH;
+	die(name);
+	return 0;
+}
+
+static int load(enum bpf_prog_type type, enum bpf_attach_type attach, unsigned int btf_id)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type = type, .expected_attach_type = attach, .attach_btf_id = btf_id,
+		.insns = (uintptr_t)insns, .insn_cnt = 2, .license = (uintptr_t)"GPL",
+	};
+	int fd = bpf(BPF_PROG_LOAD, &attr);
+
+	if (fd < 0)
+		die("load");
+	return fd;
+}
+
+static int iterator(const char *name)
+{
+	union bpf_attr attr = { .link_create = { .attach_type = BPF_TRACE_ITER } };
+
+	attr.link_create.prog_fd = load(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, func_id(name));
+	int fd = bpf(BPF_LINK_CREATE, &attr);
+	if (fd < 0)
+		die("attach");
+	close(attr.link_create.prog_fd);
+	return fd;
+}
+
+/* A link, but not an iterator's. */
+static int tracepoint(void)
+{
+	union bpf_attr attr = { .raw_tracepoint = { .name = (uintptr_t)"sched_process_exit" } };
+
+	attr.raw_tracepoint.prog_fd = load(BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0);
+	int fd = bpf(BPF_RAW_TRACEPOINT_OPEN, &attr);
+	if (fd < 0)
+		die("raw tracepoint");
+	return fd;
+}
+
+static int id_of(int link)
+{
+	struct bpf_link_info info = {};
+	union bpf_attr attr = { .info = { .bpf_fd = link, .info_len = sizeof(info), .info = (uintptr_t)&info } };
+
+	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr))
+		die("info");
+	return info.id;
+}
+
+static void report(const char *name, int id)
+{
+	struct preload_record record = { .link_id = id };
+
+	memcpy(record.link_name, name, strnlen(name, sizeof(record.link_name)));
+	if (write(1, &record, sizeof(record)) != sizeof(record))
+		die("report");
+}
+
+static void expect(unsigned int magic)
+{
+	unsigned int word;
+
+	if (read(0, &word, sizeof(word)) != sizeof(word) || word != magic)
+		die("magic");
+}
+
+/* The states of the protocol, in which it can be killed or go to sleep. */
+static void state(const char *name)
+{
+	if (!strncmp(mode, "kill-", 5) && !strcmp(mode + 5, name))
+		raise(SIGKILL);
+	if (!strncmp(mode, "segv-", 5) && !strcmp(mode + 5, name))
+		raise(SIGSEGV);
+	if (!strncmp(mode, "stop-", 5) && !strcmp(mode + 5, name))
+		raise(SIGSTOP);
+	if (!strncmp(mode, "hang-", 5) && !strcmp(mode + 5, name))
+		pause();
+	if (!strncmp(mode, "exit-", 5) && !strcmp(mode + 5, name))
+		exit(0);
+	if (is("slow"))
+		usleep(200000);
+}
+
+static void leave_child(int with_descriptors)
+{
+	if (fork())
+		return;
+	for (int fd = 0; fd < 64 && !with_descriptors; fd++)
+		close(fd);
+	sleep(20);
+	exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	char bytes[64] = "garbage garbage garbage garbage garbage";
+
+	if (argc > 1)
+		mode = argv[1];
+	state("begin");
+	expect(PRELOAD_START);
+	state("started");
+	if (is("read-twice"))
+		expect(PRELOAD_END);
+	if (is("log-flood"))
+		for (int i = 0; i < 10000; i++)
+			dprintf(2, "line %d\n", i);
+	if (is("log-bytes")) {
+		if (write(2, "\033[31mred\n<0>\x01" "0two\xff\x80 lines", 25) < 0)
+			die("log");
+		exit(3);
+	}
+	if (is("log-long"))
+		dprintf(2, "%02000d\n", 0);
+	if (is("uncatchable")) {	/* waits for the mounter's locks */
+		sync();
+		pause();
+	}
+
+	int maps = iterator("bpf_iter_bpf_map"), progs = iterator("bpf_iter_bpf_prog");
+	if (is("short-record") || is("long-record") || is("huge-record") || is("empty-record") || is("garbage")) {
+		size_t len = is("short-record") ? 19 : is("long-record") ? 21 : is("huge-record") ? 1 << 30 :
+			is("empty-record") ? 0 : 20;
+
+		if (write(1, bytes, len) < 0)
+			pause();
+	}
+	volatile uintptr_t bad = 8;
+	if (is("bad-pointer") && write(1, (void *)bad, sizeof(struct preload_record)) < 0)
+		die("report");
+	if (is("no-nul"))
+		report("maps.debug.maps.debug", id_of(maps));
+	if (is("empty-name"))
+		report("", id_of(maps));
+	if (is("slash"))
+		report("a/b", id_of(maps));
+	if (is("dot-dot"))
+		report("..", id_of(maps));
+	if (is("newline"))
+		report("a\nb", id_of(maps));
+	if (is("no-such-id"))
+		report("maps.debug", 0x7fffffff);
+	if (is("negative-id"))
+		report("maps.debug", -1);
+	if (is("closed-link")) {
+		int id = id_of(maps);
+
+		close(maps);
+		report("maps.debug", id);
+	}
+	if (is("not-iterator"))
+		report("maps.debug", id_of(tracepoint()));
+	if (is("from-child")) {
+		if (!fork()) {
+			report("maps.debug", id_of(maps));
+			exit(0);
+		}
+		usleep(300000);
+		exit(0);
+	}
+
+	report("maps.debug", id_of(maps));
+	state("one-link");
+	if (is("duplicate"))
+		report("maps.debug", id_of(progs));
+	report("progs.debug", id_of(progs));
+	state("two-links");
+	if (is("too-many"))
+		report("more.debug", id_of(progs));
+	if (is("leaves-child"))
+		leave_child(1);
+	if (is("exit-code"))
+		return 7;
+	expect(PRELOAD_END);
+	state("end");
+	return 0;
+}
