@@ -52,7 +52,7 @@ impl PatchError {
             PatchError::Form => b"unexpected instruction",
             PatchError::Value => b"unexpected value",
             PatchError::Range => b"value too big",
-            PatchError::Kind => b"kind not supported",
+            PatchError::Kind => b"unsupported",
             PatchError::Ambiguous => b"ambiguous",
         }
     }

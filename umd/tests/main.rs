@@ -15,6 +15,7 @@ mod kernel_btf_hostile;
 mod kernel_btf_ways;
 mod layout;
 mod object;
+mod packed;
 
 mod btf_reader;
 mod core;

@@ -17,7 +17,7 @@ use crate::btf_builder::Btf;
 use crate::fake_kernel::FakeKernel;
 
 /// The blob's memory.
-const ARENA_BYTES: usize = 256 << 10;
+pub(crate) const ARENA_BYTES: usize = 256 << 10;
 
 /// The real image, as `build.rs` has made it for the blob.
 pub(crate) static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.img"));
