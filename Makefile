@@ -19,7 +19,7 @@ run: module ## two bpffs in a stock kernel's VM, read as an operator would
 	@tests/vm/boot $(KVER) tests/vm/demo.sh
 
 test: blob ## all tests, on this machine and in VMs [KVER=6.1] [CASE=name]
-	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case $(CASE))
+	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case '$(CASE)')
 
 bench: blob ## the benchmark's tables
 	@tests/bench/run
