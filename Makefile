@@ -7,7 +7,7 @@ KVER ?= 6.1
 MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 
-.PHONY: help setup run test bench check blob module vm clean
+.PHONY: help setup run test bench check blob module vm script clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,7 +19,7 @@ run: module ## two bpffs in a stock kernel's VM, read as an operator would
 	@tests/vm/boot $(KVER) tests/vm/demo.sh
 
 test: blob ## all tests, on this machine and in VMs [KVER=6.1] [CASE=name]
-	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case $(CASE))
+	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case '$(CASE)')
 
 bench: blob ## the benchmark's tables
 	@tests/bench/run
@@ -35,8 +35,13 @@ blob: setup ## the static driver: target/bpf_preload_umd
 module: blob ## target/kmod/<KVER>/bpf_preload.ko [KVER=...|KDIR=/path]
 	@tests/vm/module $(if $(KDIR),$(abspath $(KDIR)),$(KVER))
 
-vm: module ## run SCRIPT in KVER's kernel: SCRIPT=file [KVER=...] [FILES="a b"]
-	@$(if $(SCRIPT),,$(error make vm wants SCRIPT=file))tests/vm/boot $(KVER) $(SCRIPT) $(FILES)
+vm: script module ## run SCRIPT in KVER's kernel: SCRIPT=file [KVER=...] [FILES="a b"]
+	@tests/vm/boot $(KVER) $(SCRIPT) $(FILES)
+
+# Before anything is fetched or built for it.
+script:
+	@$(if $(SCRIPT),,$(error make vm wants SCRIPT=file))test -f $(SCRIPT) || \
+		{ echo "make vm: no script $(SCRIPT)" >&2; exit 1; }
 
 clean: ## remove what was built (fetched kernels stay in the cache)
 	@rm -rf target

@@ -18,6 +18,8 @@
 
 /* Where the driver looks for kernel BTF: the next one after its log. */
 static_assert(PRELOAD_BTF_FD == 3);
+/* As since 5.10: a driver may be older than this file. */
+static_assert(sizeof(struct preload_record) == 20);
 
 /*
  * The descriptors may have been inherited or passed on, but it is the links of
@@ -63,7 +65,7 @@ static ssize_t channel_write(struct file *file, const char __user *buf,
 			     size_t len, loff_t *pos)
 {
 	struct session *session = file->private_data;
-	struct preload_record record;
+	struct preload_record record;	/* a copy: the driver can write meanwhile */
 	const char *fault;
 	ssize_t ret = -EPIPE;
 
@@ -145,6 +147,7 @@ static struct file *session_file(struct session *session, const char *name,
 {
 	struct file *file = anon_inode_getfile(name, fops, session, flags);
 
+	/* From now on its release will put one, also when it is never used. */
 	if (!IS_ERR(file))
 		kref_get(&session->ref);
 	return file;
@@ -180,6 +183,7 @@ int channel_install(struct session *session, struct file *btf)
 	int fd;
 
 	for (i = 0; i < ARRAY_SIZE(files) && !IS_ERR(files[i]); i++) {
+		/* Without O_CLOEXEC: they are for what is executed next. */
 		fd = get_unused_fd_flags(0);
 		if (fd < 0)
 			return fd;

@@ -161,7 +161,8 @@ static inline void bpf_preload_info_set_link(struct bpf_preload_info *info,
 #define BPF_PRELOAD_IMPORT_NS	MODULE_IMPORT_NS(BPF_INTERNAL)
 #endif
 
-#if !KERNEL_SINCE(5, 12)
+/* A path since 5.14. */
+#if !KERNEL_SINCE(5, 14)
 static inline struct file *bpf_preload_open_root(const struct path *root,
 						 const char *name, int flags,
 						 umode_t mode)
@@ -174,14 +175,14 @@ static inline struct file *bpf_preload_open_root(const struct path *root,
 
 /*
  * set_fs_pwd() is not exported. The lock and the seqcount of fs_struct became
- * one seqlock_t after 6.12 and not later than 7.3.
+ * one seqlock_t: posted while 6.16 was made, there in 6.18, not in 6.12.
  */
 static inline void fs_set_pwd(struct fs_struct *fs, const struct path *path)
 {
 	struct path old;
 
 	path_get(path);
-#if !KERNEL_SINCE(7, 0)
+#if !KERNEL_SINCE(6, 17)
 	spin_lock(&fs->lock);
 	write_seqcount_begin(&fs->seq);
 	old = fs->pwd;

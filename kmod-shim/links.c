@@ -29,6 +29,10 @@
 static DEFINE_MUTEX(links_lock);
 static struct link_set *shared;
 
+/* No name is cut on its way to the core. */
+static_assert(sizeof_field(struct bpf_preload_info, link_name) ==
+	      PRELOAD_NAME_LEN);
+
 static struct workqueue_struct *sweep_wq;
 static void sweep(struct work_struct *work);
 static DECLARE_DELAYED_WORK(sweep_work, sweep);
@@ -88,6 +92,7 @@ const char *link_set_add(struct link_set *set,
 		return "a link's name is not a file name";
 	if (name_is_taken(set, record->link_name))
 		return "two links of one name";
+	/* Holding it open proves the right to it; a reference keeps it the same. */
 	ref = find_link(record->link_id);
 	if (!ref)
 		return "a link's id is not that of a link it holds open";
@@ -143,6 +148,10 @@ static bool drop_last_refs(struct link_set *set)
 	for (i = 0; i < set->count; i++) {
 		if (!set->link[i].ref)
 			continue;
+		/*
+		 * Somebody may yet take it by its id: then our putting it is not
+		 * the end of it, and no harm either.
+		 */
 		if (link_ref_is_last(set->link[i].ref)) {
 			link_ref_put(set->link[i].ref);
 			set->link[i].ref = NULL;
@@ -196,7 +205,9 @@ static struct file *get_shared_locked(void)
 
 	holder = anon_inode_getfile("[bpf_preload]", &holder_fops, shared,
 				    O_RDONLY);
-	if (!IS_ERR(holder))
+	if (IS_ERR(holder))
+		pr_warn("cannot hold the links, error %ld\n", PTR_ERR(holder));
+	else
 		shared->users++;
 	return holder;
 }
@@ -217,6 +228,7 @@ struct file *links_share(struct link_set *set)
 	struct file *holder;
 
 	mutex_lock(&links_lock);
+	/* There is an old one if some of its links were removed, but not all. */
 	drop_shared_locked();
 	shared = set;
 	shared->users = 1;
@@ -245,6 +257,7 @@ void links_init(struct workqueue_struct *wq)
 
 void links_exit(void)
 {
+	/* There is no holder: each would keep the module. Pins stay as they are. */
 	cancel_delayed_work_sync(&sweep_work);
 	mutex_lock(&links_lock);
 	drop_shared_locked();

@@ -19,8 +19,13 @@
 #include "session.h"
 #include "umd.h"
 
-#define BACKOFF_MAX_S 64
+/* Long enough that a broken driver is no load, short enough to be waited for. */
+#define BACKOFF_MAX_S 64U
 
+/*
+ * The driver takes milliseconds; this is for a machine that is busy booting. All
+ * mounts of a bpffs wait for each other here, so not longer than need be.
+ */
 static unsigned int deadline_ms = 2000;
 module_param(deadline_ms, uint, 0644);
 MODULE_PARM_DESC(deadline_ms, "milliseconds that the driver may take");
@@ -29,7 +34,7 @@ static struct workqueue_struct *preload_wq;
 
 /* Both only change under the core's mutex. */
 static unsigned int failures;
-static unsigned long next_try;
+static u64 next_try;		/* a 32 bit jiffies would come round again */
 
 /* A first failure costs nothing: whoever repaired the cause can see it work. */
 static void note_failure(void)
@@ -38,13 +43,13 @@ static void note_failure(void)
 
 	if (!failures++)
 		return;
-	pause_s = min(1U << min(failures - 2, 31U), (unsigned int)BACKOFF_MAX_S);
-	next_try = jiffies + pause_s * HZ;
+	pause_s = min(1U << min(failures - 2, 31U), BACKOFF_MAX_S);
+	next_try = get_jiffies_64() + pause_s * HZ;
 }
 
 static bool is_backing_off(void)
 {
-	return failures > 1 && time_before(jiffies, next_try);
+	return failures > 1 && time_before64(get_jiffies_64(), next_try);
 }
 
 static struct file *load_links(void)
@@ -55,6 +60,7 @@ static struct file *load_links(void)
 		return ERR_PTR(-EAGAIN);
 	set = session_run(preload_wq, READ_ONCE(deadline_ms));
 	if (IS_ERR(set)) {
+		/* Whoever kills mounts must not make others' mounts empty. */
 		if (PTR_ERR(set) != -EINTR)
 			note_failure();
 		return ERR_CAST(set);
@@ -68,8 +74,10 @@ static int preload(struct bpf_preload_info *info)
 	struct file *holder;
 
 	/* A kernel thread has no way back to user mode: see links.c. */
-	if (current->flags & PF_KTHREAD)
+	if (current->flags & PF_KTHREAD) {
+		pr_warn("left empty: mounted by a kernel thread\n");
 		return -EOPNOTSUPP;
+	}
 	holder = links_get_shared();
 	if (!holder)
 		holder = load_links();
@@ -90,8 +98,10 @@ static int __init bpf_preload_init(void)
 {
 	int err;
 
+	/* One that is built in: the core knows no way to share it. */
 	if (bpf_preload_ops)
 		return -EBUSY;
+	/* Of our own, so that exit can wait for all of it. Work here sleeps long. */
 	preload_wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!preload_wq)
 		return -ENOMEM;
@@ -112,10 +122,12 @@ static void __exit bpf_preload_exit(void)
 	WRITE_ONCE(bpf_preload_ops, NULL);
 	/*
 	 * The core tests the pointer before it takes a reference to the module.
-	 * Wait for a mounter that was preempted in between.
+	 * Wait for a mounter that was preempted in between: it does not sleep
+	 * there, which is what this flavour of RCU counts on.
 	 */
 	synchronize_rcu_tasks();
 	links_exit();
+	/* A driver's work may still be at its last line, past all references. */
 	destroy_workqueue(preload_wq);
 	umd_exit();
 }

@@ -53,7 +53,7 @@ void session_fault_locked(struct session *session, const char *fault)
 	session_close_locked(session);
 }
 
-/* In the new process, which is still a kernel thread and has all capabilities. */
+/* In the new process, before its exec, while it still has all capabilities. */
 static int become_driver(struct subprocess_info *info, struct cred *new)
 {
 	struct session *session = info->data;
@@ -84,11 +84,17 @@ static void session_put_files(struct session *session)
 		channel_close(session);
 }
 
+/*
+ * Not in the mounter itself, although umd_exec() could wait killably there: a
+ * wait that is broken off forgets the exit status, and has no deadline.
+ */
 static void session_work(struct work_struct *work)
 {
 	struct session *session = container_of(work, struct session, work);
 
 	session->status = umd_exec(become_driver, session);
+	/* Here and not in the mounter, who may have given up long before. */
+	session->left_strays = strays_kill(session);
 	session_put_files(session);
 	complete(&session->reaped);
 	session_put(session);
@@ -113,6 +119,7 @@ static struct session *session_start(struct workqueue_struct *wq)
 		session_put(session);
 		return ERR_PTR(err);
 	}
+	/* For the work, which may well outlast the mounter. */
 	kref_get(&session->ref);
 	queue_work(wq, &session->work);
 	return session;
@@ -130,6 +137,7 @@ static bool session_wait(struct session *session, unsigned int deadline_ms)
 	session_close_locked(session);
 	mutex_unlock(&session->lock);
 
+	/* Without killable: this second is short, and the verdict wants to know. */
 	return left > 0 ||
 	       wait_for_completion_timeout(&session->reaped,
 					   msecs_to_jiffies(SESSION_KILL_MS));
@@ -173,6 +181,7 @@ struct link_set *session_run(struct workqueue_struct *wq,
 	char verdict[80];
 	bool reaped;
 
+	/* Here as below, one line for a failure: mount(2) itself tells of none. */
 	if (IS_ERR(session)) {
 		pr_warn("cannot start the driver, error %ld\n", PTR_ERR(session));
 		return ERR_CAST(session);
@@ -180,7 +189,7 @@ struct link_set *session_run(struct workqueue_struct *wq,
 	reaped = session_wait(session, deadline_ms);
 
 	/* Closed, so that nobody else changes it any more. */
-	if (reaped && strays_kill(session) && !session->fault)
+	if (reaped && session->left_strays && !session->fault)
 		session->fault = "left a process behind";
 	session_verdict(session, reaped, verdict, sizeof(verdict));
 	if (verdict[0]) {

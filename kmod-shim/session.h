@@ -24,6 +24,7 @@ struct session {
 	struct work_struct work;
 	struct completion reaped;
 	int status;			/* as of umd_exec(), once reaped */
+	bool left_strays;		/* once reaped */
 
 	/* The driver's fd 0 and 1, and 2. The last user of the two closes them. */
 	atomic_t file_users;
@@ -50,7 +51,7 @@ void session_put(struct session *session);
 /* The driver broke the protocol: there is nothing more to hope for. */
 void session_fault_locked(struct session *session, const char *fault);
 
-/* strays.c: kill who still has a file of a reaped driver. True if anybody had. */
+/* strays.c: kill who still has a file of a dead driver. True if anybody had. */
 bool strays_kill(const struct session *session);
 
 /* channel.c: give @session its two files, or a negative errno and no file. */

@@ -8,6 +8,9 @@
  * have sent the file to somebody innocent. But a bounding set as small as the
  * driver's is inherited and never grows. A process that has closed the files
  * escapes, with two capabilities at most.
+ *
+ * Each thread is looked at: one may have a table of its own, and the first of a
+ * process may have exited, which leaves it none.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -21,6 +24,7 @@
 #include "session.h"
 #include "umd.h"
 
+/* Mostly one is enough. The mounter waits meanwhile, within its deadline. */
 #define STRAY_KILL_ROUNDS	10
 #define STRAY_KILL_ROUND_MS	10
 
@@ -52,13 +56,13 @@ static bool is_stray(struct task_struct *task, const struct session *session)
 
 bool strays_kill(const struct session *session)
 {
-	struct task_struct *task;
+	struct task_struct *process, *task;
 	unsigned int round;
 
 	/* Some rounds, since a fork may overtake us, but not for ever. */
 	for (round = 0; round < STRAY_KILL_ROUNDS && has_strays(session); round++) {
 		rcu_read_lock();
-		for_each_process(task)
+		for_each_process_thread(process, task)
 			if (is_stray(task, session))
 				send_sig(SIGKILL, task, 1);
 		rcu_read_unlock();

@@ -40,6 +40,7 @@ static struct vfsmount *mount_private(const char *fs_name)
 	if (!type)
 		return ERR_PTR(-ENODEV);
 	mnt = kern_mount(type);
+	/* put_filesystem() is not exported; the mount has a reference of its own. */
 	module_put(type->owner);
 	return mnt;
 }
@@ -58,9 +59,15 @@ static int __init write_blob(void)
 	ret = kernel_write(file, bpf_preload_umd_start, len, &pos);
 	/*
 	 * A file open for writing cannot be executed, and fput() may close it
-	 * only later. Before 5.18 __fput_sync() is for kernel threads only.
+	 * only later. Before 6.6 __fput_sync() is for kernel threads only.
 	 */
 	__fput_sync(file);
+	/*
+	 * The driver is root, and this is its directory: a broken one must not
+	 * change what the next mount runs. Nobody else knows the file system
+	 * yet, so nothing is open for writing and no lock is wanted.
+	 */
+	umd_mnt->mnt_sb->s_flags |= SB_RDONLY;
 	if (ret < 0)
 		return ret;
 	return ret == len ? 0 : -ENOSPC;
@@ -140,6 +147,7 @@ static void set_rlimit(unsigned int resource, unsigned long limit)
 {
 	struct rlimit *rlim = current->signal->rlim + resource;
 
+	/* The lock that prlimit(2) takes; the process exists already. */
 	task_lock(current->group_leader);
 	rlim->rlim_cur = limit;
 	rlim->rlim_max = limit;
@@ -150,6 +158,10 @@ kernel_cap_t umd_caps(void)
 {
 	kernel_cap_t caps = CAP_EMPTY_SET;
 
+	/*
+	 * To load; and to trace, that is to read kernel memory. The driver asks
+	 * for nothing by id, which would cost CAP_SYS_ADMIN.
+	 */
 	cap_raise(caps, CAP_BPF);
 	cap_raise(caps, CAP_PERFMON);
 	return caps;
@@ -165,10 +177,12 @@ void umd_confine(struct cred *new)
 	new->cap_permitted = new->cap_bset;
 	new->cap_effective = new->cap_bset;
 	cap_clear(new->cap_ambient);
+	/* The sets bound a later exec(); this keeps an LSM from widening it. */
 	task_set_no_new_privs(current);
 
 	/* 1 and not 0: the one value that a core_pattern with a pipe heeds. */
 	set_rlimit(RLIMIT_CORE, 1);
+	/* So that links.c can look at all that it holds open. */
 	set_rlimit(RLIMIT_NOFILE, PRELOAD_FD_MAX);
 	/* Before 5.11 maps and programs count against it: no CAP_SYS_RESOURCE. */
 	set_rlimit(RLIMIT_MEMLOCK, RLIM_INFINITY);

@@ -65,6 +65,8 @@ done <<-'EOF'
 	rcu: INFO: rcu_sched self-detected stall on CPU
 	NMI watchdog: Watchdog detected hard LOCKUP on cpu 0
 	refcount_t: underflow; use-after-free.
+	BUG kmalloc-64 (Tainted: G           O     ): Right Redzone overwritten
+	VFS: Busy inodes after unmount of tmpfs. Self-destruct in 5 seconds.
 	Bad page map in process mount pte:8000 pmd:8000
 	unregister_netdevice: waiting for lo to become free. Usage count = 2
 EOF

@@ -31,7 +31,7 @@ apt_use() {
 # The archive that serves suite $1: security suites have one of their own.
 apt_mirror() {
 	APT_CONFIG='' apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 'Origin: Debian' |
-		awk -v want="$1" '($2 ~ /-security$/) == (want ~ /-security$/) { print $1; exit }'
+		awk -v want="$1" '($2 ~ /-security$/) == (want ~ /-security$/) && !seen++ { print $1 }'
 }
 
 # Unpacks packages (NAME or NAME=VERSION) into directory $1.

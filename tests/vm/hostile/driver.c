@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -154,14 +155,28 @@ static void state(const char *name)
 		usleep(200000);
 }
 
-static void leave_child(int with_descriptors)
+static void *idle(void *arg)
 {
-	if (fork())
-		return;
-	for (int fd = 0; fd < 64 && !with_descriptors; fd++)
-		close(fd);
 	sleep(20);
 	exit(0);
+	return arg;
+}
+
+/* With a thread, the child is a zombie to whoever looks at its first one. */
+static void leave_child(int with_thread)
+{
+	pthread_t thread;
+
+	if (fork()) {
+		usleep(with_thread ? 200000 : 0);	/* for its first one to be gone */
+		return;
+	}
+	if (with_thread) {
+		if (pthread_create(&thread, NULL, idle, NULL))
+			exit(1);
+		pthread_exit(NULL);
+	}
+	idle(NULL);
 }
 
 int main(int argc, char **argv)
@@ -185,7 +200,9 @@ int main(int argc, char **argv)
 	}
 	if (is("log-long"))
 		dprintf(2, "%02000d\n", 0);
-	if (is("uncatchable")) {	/* waits for the mounter's locks */
+	if (is("uncatchable") || is("uncatchable-child")) {	/* waits for the mounter's locks */
+		if (is("uncatchable-child"))
+			leave_child(0);
 		sync();
 		pause();
 	}
@@ -240,8 +257,8 @@ int main(int argc, char **argv)
 	state("two-links");
 	if (is("too-many"))
 		report("more.debug", id_of(progs));
-	if (is("leaves-child"))
-		leave_child(1);
+	if (is("leaves-child") || is("leaves-thread"))
+		leave_child(is("leaves-thread"));
 	if (is("exit-code"))
 		return 7;
 	expect(PRELOAD_END);
