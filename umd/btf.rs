@@ -158,14 +158,16 @@ fn word(bytes: &[u8], offset: usize) -> Option<u32> {
 
 impl<'b> Btf<'b> {
     /// Walks the types once: remembers where they are, and calls `visit` with
-    /// the id of those that pass the filter, until it has seen enough. What
-    /// makes no sense is left to [`Btf::check`].
+    /// the id of those that pass the filter. The visitor gives the kinds that it
+    /// still wants, a bit for each; the walk ends when it wants none, and it is a
+    /// fault of the BTF if the visitor has no room for more. What else makes no
+    /// sense is left to [`Btf::check`].
     #[inline(never)]
     pub fn index<'a: 'b>(
         data: &'b [u8],
         arena: &mut Arena<'a>,
         filter: &Filter,
-        visit: &mut dyn FnMut(&Btf<'b>, u32, Type) -> Visit,
+        visit: &mut dyn FnMut(&Btf<'b>, u32, Type) -> Option<u32>,
     ) -> Self {
         let mut btf = Btf::default();
         let field = |offset| word(data, offset).unwrap_or(0);
@@ -195,13 +197,14 @@ impl<'b> Btf<'b> {
             btf.fault("size", types.len() as u32);
             return btf;
         };
+        let mut kinds = filter.kinds;
         let (mut at, mut id, mut marked) = (0, 1, 0);
         'walk: while let Some(mark) = marks.get_mut(marked).filter(|_| at < types.len()) {
             *mark = at as u32;
             marked += 1;
             let next_mark = id + (1 << btf.shift);
             while id < next_mark && at < types.len() {
-                let (t, end, left) = filter.scan(types, strings, at, next_mark - id);
+                let (t, end, left) = filter.scan(kinds, types, strings, at, next_mark - id);
                 id = next_mark - left;
                 at = end;
                 if left == 0 {
@@ -218,11 +221,11 @@ impl<'b> Btf<'b> {
                         return btf;
                     };
                     at += 4 * words;
-                } else if filter.second(t, strings, word(types, t.at as usize).unwrap_or(0)) {
+                } else if filter.second(strings, word(types, t.at as usize).unwrap_or(0)) {
                     match visit(&btf, id, t) {
-                        Visit::Go => {}
-                        Visit::Enough => break 'walk,
-                        Visit::Full => btf.fault("number of candidates", id),
+                        Some(0) => break 'walk,
+                        Some(wanted) => kinds = wanted,
+                        None => btf.fault("number of candidates", id),
                     }
                 }
                 id += 1;
@@ -439,23 +442,14 @@ fn words(t: Type, layout: Option<&[u8]>) -> Option<usize> {
     Some(usize::from(once) + usize::from(each) * t.vlen() as usize)
 }
 
-/// What a visitor of [`Btf::index`] wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visit {
-    /// More.
-    Go,
-    /// No more: it has all that it was looking for.
-    Enough,
-    /// It has no room for what it found; that is a fault of such BTF.
-    Full,
-}
-
 /// A cheap look at a type, which nearly all types fail.
 ///
 /// What decides the time of the walk is that the processor predicts its
-/// branches, so the first look is at the first letter of every name, of whatever
-/// kind: it nearly always says no. Those that pass are looked at again, at
-/// letters that are the same with any `___flavor`.
+/// branches and finds what it reads in its caches. So the first look is at the
+/// kind alone, and at the first letter of the name, and nearly always says no;
+/// where only functions are still wanted, and none are near, no name is read at
+/// all. Those that pass are looked at again, at letters that are the same with
+/// any `___flavor`.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {
     /// By first byte of a name: may it begin so?
@@ -514,14 +508,20 @@ impl Filter {
         1 << ((u32::from(e) * 31 + u32::from(f)) & 63)
     }
 
-    /// Scans up to `left` records from `at` on; stops behind one that passes the
-    /// first look, or behind the header of one of unknown kind. This is where a
+    /// Scans up to `left` records from `at` on; stops behind one of these kinds
+    /// that passes the first look, or behind the header of one of unknown kind. This is where a
     /// load spends a third of its time: it has nothing in it that can wait.
     ///
     /// Gives the record, the place behind it, and how many are left, this one included.
     #[inline(never)]
-    fn scan(&self, types: &[u8], strings: &[u8], at: usize, left: u32) -> (Type, usize, u32) {
-        let (mut at, mut left) = (at, left);
+    fn scan(
+        &self,
+        kinds: u32,
+        types: &[u8],
+        strings: &[u8],
+        mut at: usize,
+        mut left: u32,
+    ) -> (Type, usize, u32) {
         loop {
             let mut t = Type {
                 at: at as u32,
@@ -548,29 +548,28 @@ impl Filter {
                     _ => return (t, at, left),
                 }
             }
-            let first = strings.get(head as u32 as usize).copied().unwrap_or(0);
-            if self
-                .firsts
-                .get(usize::from(first))
-                .is_some_and(|first| *first)
-                && t.is(self.kinds)
-            {
-                return (t, at, left);
+            // Kinds that are not known have returned above.
+            if kinds >> (kind & 31) & 1 != 0 {
+                let first = strings.get(head as u32 as usize).copied().unwrap_or(0);
+                let wanted = self.firsts.get(usize::from(first)).copied();
+                if wanted.unwrap_or(false) {
+                    return (t, at, left);
+                }
             }
             left -= 1;
         }
     }
 
-    /// The second look, at the kind and four letters.
+    /// The second look, at four letters.
     #[inline(never)]
-    fn second(&self, t: Type, strings: &[u8], name_off: u32) -> bool {
+    fn second(&self, strings: &[u8], name_off: u32) -> bool {
         let name = strings.get(name_off as usize..).unwrap_or_default();
         let Some([_, _, _, _, e, f]) = name.first_chunk() else {
             // At the end of the section there is too little to look at.
             return true;
         };
         let start = self.starts.get(Filter::slot(name)).copied().unwrap_or(0);
-        t.is(self.kinds) && start & Filter::bit(*e, *f) != 0
+        start & Filter::bit(*e, *f) != 0
     }
 }
 

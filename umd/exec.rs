@@ -5,7 +5,7 @@
 use preload_image::{Image, MapAt, ProgAt, Str, core_kind, map_flags};
 
 use crate::arena::Arena;
-use crate::btf::{Btf, Filter, Visit};
+use crate::btf::{Btf, Filter};
 use crate::core_match::Pair;
 use crate::core_relo::Core;
 use crate::error::{Error, Failed};
@@ -149,7 +149,9 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
 
     // BTF and maps, which programs refer to.
     load.begin("load BTF of", object);
-    loaded.btf_fd = bpf::btf_load(load.sys, image.btf())?;
+    if !image.btf().is_empty() {
+        loaded.btf_fd = bpf::btf_load(load.sys, image.btf())?;
+    }
     for (map, fd) in image.maps().each().zip(loaded.map_fds.iter_mut()) {
         *fd = create_map(load, map, loaded.btf_fd)?;
         fill_map(load, map, *fd)?;
@@ -192,10 +194,11 @@ fn attach<S: Sys>(
 /// BTF of the image itself.
 #[inline(never)]
 fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, Failed> {
+    if load.image.btf().is_empty() {
+        return Ok(Btf::default());
+    }
     let none = Filter::default();
-    let btf = Btf::index(load.image.btf(), load.arena, &none, &mut |_, _, _| {
-        Visit::Go
-    });
+    let btf = Btf::index(load.image.btf(), load.arena, &none, &mut |_, _, _| Some(0));
     load.error.check(&btf)?;
     Ok(btf)
 }

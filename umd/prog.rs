@@ -195,6 +195,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
     /// Says why the verifier refused a program, and how many lines of its log that leaves out.
     fn verdict(&self, prog: ProgAt<'_>, log: &[u8], text: &mut Error) {
         const OMITTED: &[u8] = b" lines omitted)";
+        const MISSING: &[u8] = b" is not in this kernel";
         let verdict = verifier_log::read(log);
         let image = self.core.image;
         if verdict.line.is_empty() {
@@ -202,21 +203,21 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         }
         text.put(b": ");
         let unknown = verdict.unknown.unwrap_or(0);
-        if unknown == POISON_CORE {
-            let relo = image
-                .core_relos(prog.core_relos())
-                .each()
-                .find(|r| r.insn() == verdict.insn);
-            self.describe(relo.unwrap_or_default(), text);
-        } else if let Some(ksym) = unknown.checked_sub(POISON_KFUNC) {
-            let ksym = image.externs().at(ksym).unwrap_or_default();
-            text.put(b"kfunc ").put(image.str(ksym.name()));
-        } else {
+        let mut relos = image.core_relos(prog.core_relos()).each();
+        let relo = relos.find(|relo| relo.insn() == verdict.insn);
+        let ksym = unknown.checked_sub(POISON_KFUNC);
+        match (relo, ksym.and_then(|ksym| image.externs().at(ksym))) {
+            (Some(relo), _) if unknown == POISON_CORE => {
+                self.describe(relo, text);
+                text.put(MISSING);
+            }
+            (_, Some(ksym)) => {
+                text.put(b"kfunc ").put(image.str(ksym.name())).put(MISSING);
+            }
             // The room that " (4294967295 lines omitted)" may take.
-            text.put_before(verdict.line, OMITTED.len() + 12);
-        }
-        if unknown != 0 {
-            text.put(b" is not in this kernel");
+            _ => {
+                text.put_before(verdict.line, OMITTED.len() + 12);
+            }
         }
         if verdict.omitted > 0 {
             text.put(b" (").put_dec(verdict.omitted).put(OMITTED);

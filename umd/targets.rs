@@ -8,7 +8,7 @@
 use preload_image::{Image, target_kind};
 
 use crate::arena::Arena;
-use crate::btf::{Btf, Filter, Visit, essential_len, kind};
+use crate::btf::{Btf, Filter, essential_len, kind};
 
 /// How far kernel BTF is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,6 @@ pub struct Targets<'a> {
     /// For each candidate the one before it, and its type id.
     candidates: &'a mut [[u32; 2]],
     count: u32,
-    /// Targets without a candidate.
-    missing: usize,
 }
 
 impl Targets<'_> {
@@ -51,13 +49,23 @@ impl Targets<'_> {
         self.candidates(target).next().unwrap_or(0)
     }
 
+    /// The kinds of the targets that have no candidate yet, a bit for each.
+    fn missing(&self, image: &Image<'_>) -> u32 {
+        let targets = image.targets().iter().zip(self.heads.iter());
+        targets.fold(0, |kinds, (target, head)| {
+            let kind = target.kind & target_kind::BTF_KIND_MASK;
+            let both = u32::from(kind == kind::ENUM) << kind::ENUM64;
+            let bits = 1u32.checked_shl(kind).unwrap_or(0) | both;
+            if *head == 0 { kinds | bits } else { kinds }
+        })
+    }
+
     /// One more candidate, unless only the first counts; false if there is no room for it.
     fn add(&mut self, target: u32, id: u32, only_first: bool) -> bool {
         let slot = self.candidates.get_mut(self.count as usize);
         let Some((head, slot)) = self.heads.get_mut(target as usize).zip(slot) else {
             return false;
         };
-        self.missing -= usize::from(*head == 0);
         if !only_first || *head == 0 {
             self.count += 1;
             *slot = [core::mem::replace(head, self.count), id];
@@ -81,7 +89,6 @@ pub fn find<'b, 'a: 'b>(
         heads: arena.alloc_zeroed(n)?,
         candidates: arena.alloc(8 * n + 64)?,
         count: 0,
-        missing: n,
     };
     // Targets by the slot of the filter that lets them pass: 1 + index of the
     // last one of each slot, and for each target of the one before it.
@@ -120,13 +127,13 @@ pub fn find<'b, 'a: 'b>(
                 && (name.len() == wanted.len() || !exact && essential_len(name) == wanted.len())
                 && !found.add(index, id, only_first)
             {
-                return Visit::Full;
+                return None;
             }
         }
-        if found.missing == 0 && search == Search::First {
-            return Visit::Enough;
-        }
-        Visit::Go
+        Some(match search {
+            Search::First => found.missing(image),
+            Search::All => u32::MAX,
+        })
     });
     Some((btf, found))
 }
