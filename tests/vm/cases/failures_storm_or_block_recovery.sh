@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# After one failure the next mount tries again; after more there is a pause.
+# After one failure there is a pause that nobody notices, after more a longer one.
 
 driver() { echo "exec /files/hostile ${1:-}" | use_driver; }
 populated() { [ -e $bpffs/progs.debug ]; }
@@ -8,7 +8,7 @@ try() { umount $bpffs || :; mount_bpffs; populated; }
 driver exit-code
 fails try
 driver
-try
+eventually 1 try
 umount $bpffs
 eventually 3 no_bpf_objects
 
