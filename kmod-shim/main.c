@@ -63,15 +63,23 @@ static bool is_backing_off(void)
 
 static struct file *load_links(void)
 {
+	char why[SESSION_WHY_MAX];
+	unsigned int pause_s = 0;
 	struct link_set *set;
 
+	/* Silent: the line about the last failure told of it. */
 	if (is_backing_off())
 		return ERR_PTR(-EAGAIN);
-	set = session_run(preload_wq, READ_ONCE(deadline_ms));
+	set = session_run(preload_wq, READ_ONCE(deadline_ms), why);
 	if (IS_ERR(set)) {
 		/* Whoever kills mounts must not make others' mounts empty. */
 		if (PTR_ERR(set) != -EINTR)
-			note_failure();
+			pause_s = note_failure();
+		/* One line for a failure: mount(2) itself tells of none. */
+		if (pause_s)
+			pr_warn("%s; not tried again for %u s\n", why, pause_s);
+		else
+			pr_warn("%s\n", why);
 		return ERR_CAST(set);
 	}
 	failures = 0;
