@@ -29,8 +29,10 @@
  * The core's side of the contract. In a kernel tree its header is next to us;
  * packaged headers lack it, so it is declared again here. The layout changed
  * with 5.18, which got rid of the driver process and of looking up link ids.
+ * Kbuild says where we are: the kernel that an out-of-tree module is built for
+ * may well have CONFIG_BPF_PRELOAD_UMD.
  */
-#if IS_ENABLED(CONFIG_BPF_PRELOAD_UMD)
+#ifdef BPF_PRELOAD_IN_TREE
 #include "bpf_preload.h"
 #else
 

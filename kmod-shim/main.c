@@ -19,6 +19,12 @@
 #include "session.h"
 #include "umd.h"
 
+/*
+ * After a first failure: too short for anybody to notice who repaired the cause
+ * and mounts again, but not for the mounts that waited behind the one that
+ * failed. Each of them would wait for a deadline of its own.
+ */
+#define BACKOFF_FIRST_MS 200U
 /* Long enough that a broken driver is no load, short enough to be waited for. */
 #define BACKOFF_MAX_S 64U
 
@@ -36,33 +42,44 @@ static struct workqueue_struct *preload_wq;
 static unsigned int failures;
 static u64 next_try;		/* a 32 bit jiffies would come round again */
 
-/* A first failure costs nothing: whoever repaired the cause can see it work. */
-static void note_failure(void)
+/* Returns the pause that begins, in seconds: 0 if it is not worth a word. */
+static unsigned int note_failure(void)
 {
-	unsigned int pause_s;
+	unsigned int pause_s = 0;
+	u64 pause = msecs_to_jiffies(BACKOFF_FIRST_MS);
 
-	if (!failures++)
-		return;
-	pause_s = min(1U << min(failures - 2, 31U), BACKOFF_MAX_S);
-	next_try = get_jiffies_64() + pause_s * HZ;
+	if (failures++) {
+		pause_s = min(1U << min(failures - 2, 31U), BACKOFF_MAX_S);
+		pause = pause_s * HZ;
+	}
+	next_try = get_jiffies_64() + pause;
+	return pause_s;
 }
 
 static bool is_backing_off(void)
 {
-	return failures > 1 && time_before64(get_jiffies_64(), next_try);
+	return failures && time_before64(get_jiffies_64(), next_try);
 }
 
 static struct file *load_links(void)
 {
+	char why[SESSION_WHY_MAX];
+	unsigned int pause_s = 0;
 	struct link_set *set;
 
+	/* Silent: the line about the last failure told of it. */
 	if (is_backing_off())
 		return ERR_PTR(-EAGAIN);
-	set = session_run(preload_wq, READ_ONCE(deadline_ms));
+	set = session_run(preload_wq, READ_ONCE(deadline_ms), why);
 	if (IS_ERR(set)) {
 		/* Whoever kills mounts must not make others' mounts empty. */
 		if (PTR_ERR(set) != -EINTR)
-			note_failure();
+			pause_s = note_failure();
+		/* One line for a failure: mount(2) itself tells of none. */
+		if (pause_s)
+			pr_warn("%s; not tried again for %u s\n", why, pause_s);
+		else
+			pr_warn("%s\n", why);
 		return ERR_CAST(set);
 	}
 	failures = 0;

@@ -174,16 +174,16 @@ static const char *without_prefix(const char *line)
 }
 
 struct link_set *session_run(struct workqueue_struct *wq,
-			     unsigned int deadline_ms)
+			     unsigned int deadline_ms, char *why)
 {
 	struct session *session = session_start(wq);
 	struct link_set *set;
 	char verdict[80];
 	bool reaped;
 
-	/* Here as below, one line for a failure: mount(2) itself tells of none. */
 	if (IS_ERR(session)) {
-		pr_warn("cannot start the driver, error %ld\n", PTR_ERR(session));
+		snprintf(why, SESSION_WHY_MAX, "cannot start the driver, error %ld",
+			 PTR_ERR(session));
 		return ERR_CAST(session);
 	}
 	reaped = session_wait(session, deadline_ms);
@@ -193,8 +193,8 @@ struct link_set *session_run(struct workqueue_struct *wq,
 		session->fault = "left a process behind";
 	session_verdict(session, reaped, verdict, sizeof(verdict));
 	if (verdict[0]) {
-		pr_warn("driver failed: %s%s%s\n", verdict,
-			session->line[0] ? ": " : "", without_prefix(session->line));
+		snprintf(why, SESSION_WHY_MAX, "driver failed: %s%s%s", verdict,
+			 session->line[0] ? ": " : "", without_prefix(session->line));
 		/* Not the driver's fault if nobody waited for it. */
 		set = ERR_PTR(fatal_signal_pending(current) ? -EINTR : -EIO);
 	} else {

@@ -40,12 +40,16 @@ struct session {
 	char line[PRELOAD_LOG_MAX];	/* the first thing that it said */
 };
 
+/* A verdict, and what the driver said. */
+#define SESSION_WHY_MAX	(96 + PRELOAD_LOG_MAX)
+
 /*
  * Run the driver for at most @deadline_ms, plus one second that it may take to
- * die. Returns a whole set, or an ERR_PTR() after having logged one line.
+ * die. Returns a whole set, or an ERR_PTR() and in @why what to log: of
+ * SESSION_WHY_MAX bytes, without a newline. -EINTR if the mounter was killed.
  */
 struct link_set *session_run(struct workqueue_struct *wq,
-			     unsigned int deadline_ms);
+			     unsigned int deadline_ms, char *why);
 
 void session_put(struct session *session);
 /* The driver broke the protocol: there is nothing more to hope for. */
