@@ -307,6 +307,12 @@ impl<'b> Btf<'b> {
         t
     }
 
+    /// The first byte of the string at `offset`; 0 if it is empty.
+    #[must_use]
+    pub fn letter(&self, offset: u32) -> u8 {
+        self.strings.get(offset as usize).copied().unwrap_or(0)
+    }
+
     /// The string at `offset`, without its NUL; empty if there is none.
     #[must_use]
     #[inline(never)]

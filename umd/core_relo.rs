@@ -185,20 +185,25 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
         if !t.is_composite() {
             return false;
         }
+        let wanted = self.image.str(accessor.name());
         for index in 0..t.vlen() {
-            let (name, id) = kernel.member(t, index);
-            let name = kernel.str(name);
             if !kernel.spend() {
                 break;
             }
+            let (name, id) = kernel.member(t, index);
+            // Most members differ in their first letter: nothing else is read of those.
+            let first = kernel.letter(name);
+            if first != 0 && wanted.first() != Some(&first) {
+                continue;
+            }
             let bits = kernel.member_bits(t, index).0;
-            if name.is_empty() && depth > 0 {
+            if first == 0 && depth > 0 {
                 let within = kernel.skip_mods_and_typedefs(id);
                 if self.member(accessor, within, spec, depth - 1) {
                     spec.bit_offset = spec.bit_offset.wrapping_add(u64::from(bits));
                     return true;
                 }
-            } else if name == self.image.str(accessor.name()) {
+            } else if kernel.str(name) == wanted {
                 spec.bit_offset = spec.bit_offset.wrapping_add(u64::from(bits));
                 (spec.of, spec.index) = (t, index);
                 spec.at = kernel.skip_mods_and_typedefs(id);
