@@ -7,10 +7,12 @@ EOD
 has_processes() { ! no_processes; }
 gone() { [ ! -d /proc/$pid ]; }
 
+# Time enough to see the driver on a slow machine before the deadline ends it.
+modprobe $module deadline_ms=20000
 mkdir -p $bpffs
 mount -t bpf bpf $bpffs &
 pid=$!
-eventually 1 has_processes
+eventually 10 has_processes
 kill -9 $pid
 eventually 1 gone
 eventually 1 no_processes
