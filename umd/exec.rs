@@ -97,7 +97,7 @@ impl<S: Sys> Drop for Loaded<'_, S> {
 /// Loads and attaches all programs of an image.
 ///
 /// # Errors
-/// The first step that failed, told in `error`. Nothing of the load is left then.
+/// The first step that failed, told in `error` as a whole line. Nothing of the load is left then.
 pub fn load<'a, S: Sys>(
     sys: &'a S,
     image: &Image<'a>,
@@ -111,9 +111,14 @@ pub fn load<'a, S: Sys>(
         arena,
         error,
     };
-    let mut loaded = Loaded::new(&mut load)?;
-    run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, search)?;
-    Ok(loaded)
+    let loaded = Loaded::new(&mut load).and_then(|mut loaded| {
+        run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, search)?;
+        Ok(loaded)
+    });
+    loaded.map_err(|failed| {
+        error.tell(failed);
+        Failed::TOLD
+    })
 }
 
 /// The load sequence, with code for these kinds of CO-RE relocations, a bit for each.
