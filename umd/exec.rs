@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From image to attached programs. [`load`] is the load sequence, top to
-//! bottom: kernel BTF, names, BTF, maps, relocation, programs, links, ids.
+//! From image to attached programs. `run`, which [`load`] and the driver share,
+//! is the load sequence, top to bottom: kernel BTF, names, BTF, maps,
+//! relocation, programs, links, ids.
 
 use preload_image::{Image, MapAt, ProgAt, Str, core_kind, map_flags};
 
