@@ -12,7 +12,6 @@ use lz4::block::CompressionMode;
 use preload_image::{Image, core_kind};
 
 const SOURCE: &str = "iterators/iterators.bpf.c";
-const HEADERS: [&str; 2] = ["iterators/bpf.h", "iterators/kernel.h"];
 
 fn main() {
     if let Err(message) = build() {
@@ -28,10 +27,12 @@ fn build() -> Result<(), String> {
     println!("cargo::rerun-if-env-changed=BPF_PRELOAD_OBJ");
     println!("cargo::rerun-if-env-changed=CLANG");
     let object = match env::var_os("BPF_PRELOAD_OBJ") {
-        Some(path) => PathBuf::from(path),
+        Some(path) => {
+            println!("cargo::rerun-if-changed={}", path.display());
+            PathBuf::from(path)
+        }
         None => compile(&out)?,
     };
-    println!("cargo::rerun-if-changed={}", object.display());
 
     let shown = object.display();
     let bytes = fs::read(&object).map_err(|error| format!("{shown}: {error}"))?;
@@ -61,9 +62,9 @@ fn object_name(object: &Path) -> String {
 
 /// Compiles the iterators; the object depends on the sources alone, not on where they are.
 fn compile(out: &Path) -> Result<PathBuf, String> {
-    for source in HEADERS.iter().chain([&SOURCE]) {
-        println!("cargo::rerun-if-changed={source}");
-    }
+    // The directory, so that a new header is noticed, too. What is made here is
+    // newer than this run, and must not be named: cargo would run this each time.
+    println!("cargo::rerun-if-changed=iterators");
     let clang = clang()?;
     let here = env::var("CARGO_MANIFEST_DIR").map_err(|_| "CARGO_MANIFEST_DIR is not set")?;
     let object = out.join("iterators.bpf.o");

@@ -262,7 +262,8 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
                 size *= 2;
             }
         }
-        // What only asks whether the field exists does not come here.
+        // What asks whether the field exists does not come here; with its kind in
+        // the set, KINDS that have no others make the answer known when compiled.
         patch.value = if Self::is(relo, 1 << core_kind::FIELD_BYTE_OFFSET | EXISTS) {
             if bitfield == 0 {
                 self.set_sizes(relo, spec.at, patch);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From image to attached programs. [`load`] is the load sequence, top to
-//! bottom: kernel BTF, names, BTF, maps, relocation, programs, links, ids.
+//! From image to attached programs. `run`, which [`load`] and the driver share,
+//! is the load sequence, top to bottom: kernel BTF, names, BTF, maps,
+//! relocation, programs, links, ids.
 
 use preload_image::{Image, MapAt, ProgAt, Str, core_kind, map_flags};
 
@@ -97,7 +98,7 @@ impl<S: Sys> Drop for Loaded<'_, S> {
 /// Loads and attaches all programs of an image.
 ///
 /// # Errors
-/// The first step that failed, told in `error`. Nothing of the load is left then.
+/// The first step that failed, told in `error` as a whole line. Nothing of the load is left then.
 pub fn load<'a, S: Sys>(
     sys: &'a S,
     image: &Image<'a>,
@@ -111,9 +112,14 @@ pub fn load<'a, S: Sys>(
         arena,
         error,
     };
-    let mut loaded = Loaded::new(&mut load)?;
-    run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, search)?;
-    Ok(loaded)
+    let loaded = Loaded::new(&mut load).and_then(|mut loaded| {
+        run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, search)?;
+        Ok(loaded)
+    });
+    loaded.map_err(|failed| {
+        error.tell(failed);
+        Failed::TOLD
+    })
 }
 
 /// The load sequence, with code for these kinds of CO-RE relocations, a bit for each.

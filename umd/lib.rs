@@ -2,8 +2,8 @@
 //! The executor: takes a preload image to loaded, attached programs.
 //!
 //! [`driver::run`] is the user mode driver's whole life: it speaks the wire of
-//! `kmod-shim/wire.h` on fd 0 and 1. [`exec::load`] is what it does in between,
-//! and reads top to bottom as the load sequence. Below that:
+//! `kmod-shim/wire.h` on fd 0 and 1. What it does in between is in [`exec`],
+//! which reads top to bottom as the load sequence. Below that:
 //!
 //! * [`btf`] reads BTF, [`kernel_btf`] gets the running kernel's,
 //!   [`targets`] finds all needed names in it in one walk;

@@ -20,7 +20,7 @@ unsafe extern "C" fn memcpy(dst: *mut u8, src: *const u8, len: usize) -> *mut u8
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(dst: *mut u8, byte: i32, len: usize) -> *mut u8 {
-    // SAFETY: the caller vouches for `len` bytes at `dst`.
+    // SAFETY: the caller vouches for `len` bytes at `dst`; the direction flag is clear.
     unsafe {
         asm!(
             "rep stosb",

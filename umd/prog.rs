@@ -171,6 +171,10 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             Ok(fd) => return Ok(fd),
         };
         let rest = load.arena.rest();
+        // A program refused before the verifier saw it leaves the log as it is.
+        if let Some(start) = rest.first_mut() {
+            *start = 0;
+        }
         let most = size_of_val(rest);
         let mut len = LOG_BYTES.min(most);
         let errno = loop {

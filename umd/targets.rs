@@ -32,7 +32,8 @@ pub struct Targets<'a> {
 }
 
 impl Targets<'_> {
-    /// Ids of the types that may be this target; of an exact one the first found.
+    /// Ids of the types that may be this target, the last found first; of an exact
+    /// one, and in [`Search::First`], the first found alone.
     pub fn candidates(&self, target: u32) -> impl Iterator<Item = u32> {
         let mut link = self.heads.get(target as usize).copied().unwrap_or(0);
         core::iter::from_fn(move || {

@@ -3,8 +3,9 @@
 //!
 //! An image is a header and fifteen sections: flat tables of records made of
 //! little-endian `u32` words, and byte sections (strings, BTF, data,
-//! instructions, func_info, line_info). Records name each other by index and by [`Span`], never by
-//! address, so that an image is a pure function of the object it came from.
+//! instructions, func_info, line_info). Records name each other by index and by
+//! [`Span`], never by address, so that an image is a pure function of the object
+//! it came from. A binary carries it packed: [`unpack`].
 //!
 //! This crate knows the format and nothing else: not ELF, not the kernel. The
 //! front end writes images with the `writer` feature; the executor reads them

@@ -48,7 +48,9 @@ pub fn unpack<'a>(
     Ok(Image { bytes: image })
 }
 
-/// Packs an image with a compressor to LZ4 block format.
+/// Packs an image, as [`Writer::finish`](crate::Writer::finish) gives it, with a
+/// compressor to LZ4 block format. Sections must hold whole elements: of what is
+/// left over bytes would be lost.
 ///
 /// # Errors
 /// The compressor's.

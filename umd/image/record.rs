@@ -203,7 +203,7 @@ record! {
         key_size: u32,
         /// Bytes of a value.
         value_size: u32,
-        /// Number of entries; 0 lets the executor ask for one per possible CPU where the type wants that.
+        /// Number of entries, as the object declares it.
         max_entries: u32,
         /// `BPF_F_*` of `BPF_MAP_CREATE`.
         map_flags: u32,

@@ -2,8 +2,9 @@
 //! The maps: those that the program declares, and those behind its variables.
 //!
 //! Names, flags and order are libbpf's, so that `bpftool map` shows the same and
-//! whoever finds maps by name still does. What the kernel decides - the page size
-//! of a ring buffer, the number of CPUs - is left to the executor.
+//! whoever finds maps by name still does. What depends on the machine - a ring
+//! buffer's size in pages, one entry per CPU - nobody fills in yet: the kernel gets
+//! the object's numbers, and refuses those that it cannot take.
 
 use crate::btf::{self, Btf, kind};
 use crate::elf::{Elf, SHT_NOBITS, SHT_PROGBITS, Section};

@@ -47,7 +47,7 @@ fn obj_name(name: &[u8]) -> [u8; OBJ_NAME_LEN] {
 #[inline(never)]
 fn bpf<S: Sys>(sys: &S, command: u32, attr: &mut [u8]) -> Result<i32, Errno> {
     let mut tries = TRIES;
-    // Whether the limit could be raised or not: what counts is the second answer.
+    // Commands that lock memory. Where the limit cannot be raised, EPERM stands.
     let mut may_raise = matches!(command, cmd::MAP_CREATE | cmd::PROG_LOAD | cmd::BTF_LOAD);
     loop {
         match sys.bpf(command, attr) {

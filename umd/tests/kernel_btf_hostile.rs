@@ -289,6 +289,33 @@ fn unknown_kinds_are_skipped_by_the_layout() {
 }
 
 #[test]
+fn unknown_kinds_between_two_marks_hide_no_type() {
+    // So many types that not every one has its place remembered, and behind the
+    // unknown ones an int that a relocation must reach by its id.
+    let mut btf = Btf::new();
+    for _ in 0..40_000 {
+        btf.ptr(0);
+    }
+    btf.iterators();
+    for _ in 0..7 {
+        btf.raw("new", KIND << 24, 0, &[0xffff_ffff; 2]);
+        btf.ptr(0);
+    }
+    let int = btf.int("u32", 4, false);
+    btf.strukt("s", 8, &[("pad", int, 0, 0), ("x", int, 32, 0)]);
+    btf.hdr_len = 32;
+    btf.layout = vec![0; 4 * (KIND as usize + 1)];
+    let at = 4 * KIND as usize;
+    btf.layout[at] = 8;
+    let image = object::image(
+        "struct s { u32 x; } core;
+        ITER int prog(struct s *s) { return field(s->x, 0); }",
+    );
+    let fake = FakeKernel::new(&btf.bytes());
+    assert_eq!(object::run(&fake, &image), 0, "{:?}", fake.log());
+}
+
+#[test]
 fn unknown_kinds_without_layout_are_named() {
     let mut btf = with_unknown_kind(1);
     let expected = format!("bpf_preload: read kernel BTF: bad BTF kind {KIND}");

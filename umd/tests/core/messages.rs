@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is said of a program that the verifier refuses.
 
+use bpf_preload_umd::driver;
+
 use super::{id_of, kernel, source};
-use crate::fake_kernel::{FakeKernel, unknown_calls};
+use crate::fake_kernel::{FakeKernel, Fault, unknown_calls};
 use crate::object;
 
 const LINK: &str = "enum bpf_link_type { ITER_LINK = 4 };
@@ -52,6 +54,30 @@ fn a_reached_poison_is_named_by_its_relocation() {
         object::run(&fake, &object::image(&source(LINK, &expressions))),
         0
     );
+}
+
+#[test]
+fn what_was_in_memory_is_not_the_verifiers_word() {
+    // Refused before the verifier has a say, in memory that somebody used before.
+    let mut fake = kernel(|_| {});
+    fake.verifier = Box::new(|_| Err((libc::EPERM, Vec::new())));
+    let image = object::image("ITER int prog(void *ctx) { return 0; }");
+    let mut memory = vec![u64::from_ne_bytes(*b"leftover"); object::ARENA_BYTES / 8];
+    assert_eq!(driver::run(&fake, &image, &mut memory), 1);
+    let expected = "bpf_preload: load prog prog: EPERM (1)";
+    assert_eq!(object::line(&fake), expected);
+}
+
+#[test]
+fn a_load_tells_the_errno_itself() {
+    let image = object::image("ITER int prog(void *ctx) { return 0; }");
+    let fake = kernel(|_| {}).failing(Fault {
+        at: 0,
+        errno: libc::EMFILE,
+        times: 1,
+    });
+    let line = object::load(&fake, &image, || ()).unwrap_err();
+    assert!(line.ends_with(": EMFILE (24)"), "{line}");
 }
 
 #[test]

@@ -198,7 +198,8 @@ impl FakeKernel {
                 name: loaded.name,
                 attach_type: word(attr, 68),
             })),
-            Err((errno, _)) if level == 0 => Err(Errno(errno)),
+            // Who says nothing has not come to the verifier, and leaves the log alone.
+            Err((errno, text)) if level == 0 || text.is_empty() => Err(Errno(errno)),
             Err((errno, mut text)) => {
                 // The NUL counts. What does not fit is cut off, and the error another.
                 text.push(0);
