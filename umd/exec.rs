@@ -18,6 +18,9 @@ use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
 use crate::targets::{self, Search};
 
+/// `enum bpf_map_type`: what `.rodata`, `.data` and `.bss` are.
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
+
 /// An attached program.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
@@ -242,8 +245,10 @@ fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: MapAt<'_>, fd: i32) -> Resu
     let data = load.image.data(map.data());
     if !data.is_empty() {
         load.begin("fill map", map.name());
-        // The kernel reads as many bytes as the map's value has.
-        if data.len() != map.value_size() as usize || map.key_size() != 4 {
+        // The kernel reads as many bytes as the value of such a map has; of a
+        // per-CPU map it would read more.
+        let array = map.map_type() == BPF_MAP_TYPE_ARRAY && map.key_size() == 4;
+        if !array || data.len() != map.value_size() as usize {
             return Err(Errno(libc::EINVAL).into());
         }
         bpf::map_update_elem(load.sys, fd, &[0; 4], data)?;

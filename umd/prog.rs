@@ -146,7 +146,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             prog_type: prog.prog_type(),
             prog_flags: prog.prog_flags(),
             expected_attach_type: prog.attach_type(),
-            prog_btf_fd: btf_fd as u32,
+            prog_btf_fd: btf_fd.max(0) as u32,
             ..ProgLoad::default()
         };
         if let Some(target) = prog.attach_target().checked_sub(1) {

@@ -66,7 +66,7 @@ fn a_map_whose_key_the_kernel_would_read_beyond_is_not_filled() {
         let mut writer = writer();
         let map = Map {
             name: writer.str(b"m"),
-            map_type: 1,
+            map_type: 2,
             key_size,
             value_size: 8,
             max_entries: 1,
