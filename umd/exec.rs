@@ -245,9 +245,9 @@ fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: MapAt<'_>, fd: i32) -> Resu
     let data = load.image.data(map.data());
     if !data.is_empty() {
         load.begin("fill map", map.name());
-        // The kernel reads as many bytes as the value of such a map has; of a
-        // per-CPU map it would read more.
-        let array = map.map_type() == BPF_MAP_TYPE_ARRAY && map.key_size() == 4;
+        // The kernel reads as many bytes as key and value of the map have: of an
+        // array 4 and those here, of other maps maybe more.
+        let array = map.map_type() == BPF_MAP_TYPE_ARRAY;
         if !array || data.len() != map.value_size() as usize {
             return Err(Errno(libc::EINVAL).into());
         }
