@@ -4,6 +4,7 @@
 //! Retries live here: `EINTR` and `EAGAIN` a few times (the verifier gives
 //! `EAGAIN` when a signal is pending), and `EPERM` once with `RLIMIT_MEMLOCK`
 //! raised, since before 5.11 that is how a memory limit shows.
+#![allow(unsafe_code, reason = "the one call of bpf()")]
 
 use core::marker::PhantomData;
 
@@ -50,7 +51,9 @@ fn bpf<S: Sys>(sys: &S, command: u32, attr: &mut [u8]) -> Result<i32, Errno> {
     // Commands that lock memory. Where the limit cannot be raised, EPERM stands.
     let mut may_raise = matches!(command, cmd::MAP_CREATE | cmd::PROG_LOAD | cmd::BTF_LOAD);
     loop {
-        match sys.bpf(command, attr) {
+        // SAFETY: the functions below make the pointers in `attr` of slices that
+        // they borrow, with the lengths that stand beside them.
+        match unsafe { sys.bpf(command, attr) } {
             Err(Errno(libc::EINTR | libc::EAGAIN)) if tries > 1 => tries -= 1,
             Err(Errno(libc::EPERM)) if may_raise && sys.raise_memlock().is_ok() => {
                 may_raise = false;

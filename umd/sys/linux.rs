@@ -134,10 +134,9 @@ impl Sys for Linux {
     type Mapping = Mapping;
     type Buffer = Buffer;
 
-    fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
+    unsafe fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
         let args = [cmd as usize, attr.as_mut_ptr() as usize, attr.len()];
-        // SAFETY: `attr` is valid for its length, and its pointers are made
-        // from live slices of the lengths that stand beside them (sys/bpf.rs).
+        // SAFETY: `attr` is valid for its length, what it points to by contract.
         unsafe { syscall(libc::SYS_bpf, args) }.map(|ret| ret as i32)
     }
 

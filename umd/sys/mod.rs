@@ -23,12 +23,16 @@ pub trait Sys {
     /// Memory of its own; given back when dropped.
     type Buffer: DerefMut<Target = [u8]>;
 
-    /// `bpf(2)`. `attr` is the prefix of `union bpf_attr` that the command
-    /// uses; what it points to stays alive during the call.
+    /// `bpf(2)`. `attr` is the prefix of `union bpf_attr` that the command uses.
+    ///
+    /// # Safety
+    /// Every pointer in `attr` is valid, until the call returns, for what the
+    /// command reads or writes there.
     ///
     /// # Errors
     /// As the kernel reports it.
-    fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno>;
+    #[allow(unsafe_code, reason = "addresses stand in attr as numbers")]
+    unsafe fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno>;
 
     /// `openat(2)` of a path for reading, close-on-exec.
     ///

@@ -299,7 +299,8 @@ impl Sys for FakeKernel {
     type Mapping = Memory;
     type Buffer = Memory;
 
-    fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
+    #[allow(unsafe_code, reason = "as the trait has it")]
+    unsafe fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
         self.command(cmd, attr)
     }
 
