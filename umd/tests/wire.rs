@@ -138,3 +138,24 @@ fn garbage_for_an_image_is_one_line_and_no_load() {
         assert!(!fake.calls().contains(&"BTF_LOAD"));
     }
 }
+
+/// Unoptimised code calls what optimised code has inlined, `memcmp()` for one.
+#[test]
+fn the_blob_as_cargo_builds_it_here_does_not_crash() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    let mut blob = Command::new(env!("CARGO_BIN_EXE_bpf_preload_umd"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The start word and no end word: whoever may load is told that, others before.
+    let start = bpf_preload_umd::driver::START.to_ne_bytes();
+    blob.stdin.take().unwrap().write_all(&start).unwrap();
+    let output = blob.wait_with_output().unwrap();
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(line.starts_with("bpf_preload: "), "{line}");
+}
