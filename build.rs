@@ -9,7 +9,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use lz4::block::CompressionMode;
-use preload_image::{Image, core_kind};
+use preload_image::Image;
 
 const SOURCE: &str = "iterators/iterators.bpf.c";
 
@@ -39,7 +39,9 @@ fn build() -> Result<(), String> {
     let image = preload_lower::lower(&bytes, &object_name(&object))
         .map_err(|error| format!("{shown}: {error}"))?;
     // What the blob needs no code for, it has none for: see `driver::run_only`.
-    let kinds = Image::parse(&image).map_or(core_kind::ALL, |image| image.core_kinds());
+    let parsed = Image::parse(&image)
+        .map_err(|wrong| format!("{shown}: image with bad {} at {}", wrong.what, wrong.offset))?;
+    let kinds = parsed.core_kinds();
     fs::write(out.join("core_kinds.rs"), format!("{kinds:#x}"))
         .map_err(|error| format!("core_kinds.rs: {error}"))?;
     let packed = preload_image::pack(&image, |columns| {
