@@ -8,10 +8,10 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test bench check blob module vm script kver clean
+.PHONY: help setup run test bench bench-read check blob module vm script kver clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## install what this machine lacks
 	@tests/setup
@@ -23,7 +23,10 @@ test: kver blob ## all tests, on this machine and in VMs [KVER=6.1] [CASE=name]
 	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case '$(CASE)')
 
 bench: blob ## the benchmark's tables
-	@tests/bench/run
+	@status=0; tests/bench/run || status=1; echo; tests/bench/read || status=1; exit $$status
+
+bench-read: blob ## of these, the one about reading the files
+	@tests/bench/read
 
 check: setup ## formatting, lints, checkpatch, sparse, the blob's properties
 	@tests/check/run

@@ -47,3 +47,20 @@ apt_unpack() {
 	done
 	rm -rf "$into.debs"
 }
+
+# Unpacks paths (files or directories) of kernel $1's tree, as Debian ships its
+# source (6.1, 6.12), into directory $2. The tarball stays in the cache.
+kernel_source() {
+	local name=linux-source-$1 into=$2 tar
+	tar=$cache/source/$name.tar.xz
+	shift 2
+	if [ ! -s "$tar" ]; then
+		echo "fetch $name" >&2
+		apt_use "$cache/apt/source" bookworm,bookworm-security
+		apt_unpack "$cache/source/$name.partial" "$name"
+		mv "$cache/source/$name.partial/usr/src/$name.tar.xz" "$tar"
+		rm -rf "$cache/source/$name.partial"
+	fi
+	mkdir -p "$into"
+	tar -xJf "$tar" -C "$into" --strip-components=1 "${@/#/$name/}" || die "$name has no $*"
+}
