@@ -16,6 +16,9 @@ TMPDIR=$(mktemp -d)
 chmod 755 "$TMPDIR"
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
+churn=$TMPDIR/churn readings=1000
+export churn readings
+../bpf/compile churn "$churn"
 
 status=0
 for case in cases/*_by_hand*.sh; do

@@ -8,6 +8,9 @@
 bpffs=/sys/fs/bpf
 module=bpf_preload
 driver=${driver:-/files/bpf_preload_umd}
+# tests/bpf/churn.c, and how often it reads each file: a guest is slow.
+churn=${churn:-/files/churn}
+readings=${readings:-100}
 # The shim gives the driver 2 s, and 1 s more to die.
 deadline_s=4
 
