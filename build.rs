@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Compiles the iterators, lowers them to the image, packs it, and links the blob bare.
+//! Compiles the iterators, lowers each object to an image, packs it, and links the blob bare.
 //!
 //! `CLANG` names the compiler (default: the newest installed `clang` or
-//! `clang-NN`); `BPF_PRELOAD_OBJ` an object to take instead of compiling one.
+//! `clang-NN`). `BPF_PRELOAD_OBJ` names objects to take instead of compiling any, with
+//! colons between: the first is the one of a classic start.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,8 @@ use std::{env, fs};
 use lz4::block::CompressionMode;
 use preload_image::Image;
 
-const SOURCE: &str = "iterators/iterators.bpf.c";
+/// Where the sources are, `*.bpf.c`; the order of their names is that of the images.
+const SOURCES: &str = "iterators";
 
 fn main() {
     if let Err(message) = build() {
@@ -26,34 +28,58 @@ fn build() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=BPF_PRELOAD_OBJ");
     println!("cargo::rerun-if-env-changed=CLANG");
-    let object = match env::var_os("BPF_PRELOAD_OBJ") {
-        Some(path) => {
-            println!("cargo::rerun-if-changed={}", path.display());
-            PathBuf::from(path)
+    let objects = match env::var_os("BPF_PRELOAD_OBJ") {
+        Some(paths) => {
+            let objects: Vec<PathBuf> = env::split_paths(&paths).collect();
+            for object in &objects {
+                println!("cargo::rerun-if-changed={}", object.display());
+            }
+            objects
         }
-        None => compile(&out)?,
+        None => compile_all(&out)?,
     };
+    if objects.is_empty() {
+        return Err(format!(
+            "no {SOURCES}/*.bpf.c, and no object in BPF_PRELOAD_OBJ"
+        ));
+    }
 
+    // What umd/images.rs includes.
+    let (mut plain, mut packed, mut kinds) = (String::new(), String::new(), 0);
+    for (number, object) in objects.iter().enumerate() {
+        let name = object_name(object);
+        let files = ["img", "packed"].map(|kind| format!("{number}.{kind}"));
+        kinds |= image(object, &name, files.each_ref().map(|file| out.join(file)))?;
+        let [image, packed_image] =
+            files.map(|file| format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))"));
+        plain += &format!("({name:?}, {image} as &[u8]),\n");
+        packed += &format!("{packed_image},\n");
+    }
+    write(&out.join("plain.rs"), format!("[{plain}]").as_bytes())?;
+    write(&out.join("packed.rs"), format!("[{packed}]").as_bytes())?;
+    write(&out.join("core_kinds.rs"), format!("{kinds:#x}").as_bytes())?;
+    link_bare()
+}
+
+/// Makes the image of an object, plain and packed; gives its kinds of CO-RE relocations.
+fn image(object: &Path, name: &str, [plain, packed]: [PathBuf; 2]) -> Result<u32, String> {
     let shown = object.display();
-    let bytes = fs::read(&object).map_err(|error| format!("{shown}: {error}"))?;
-    let image = preload_lower::lower(&bytes, &object_name(&object))
-        .map_err(|error| format!("{shown}: {error}"))?;
-    // What the blob needs no code for, it has none for: see `driver::run_only`.
-    let parsed = Image::parse(&image)
-        .map_err(|wrong| format!("{shown}: image with bad {} at {}", wrong.what, wrong.offset))?;
-    let kinds = parsed.core_kinds();
-    fs::write(out.join("core_kinds.rs"), format!("{kinds:#x}"))
-        .map_err(|error| format!("core_kinds.rs: {error}"))?;
-    let packed = preload_image::pack(&image, |columns| {
+    let bytes = fs::read(object).map_err(|error| format!("{shown}: {error}"))?;
+    let image = preload_lower::lower(&bytes, name).map_err(|error| format!("{shown}: {error}"))?;
+    let bytes = preload_image::pack(&image, |columns| {
         let best = CompressionMode::HIGHCOMPRESSION(12);
         lz4::block::compress(columns, Some(best), false)
     });
-    let packed = packed.map_err(|error| format!("could not pack the image: {error}"))?;
-    // The plain image is for tests.
-    for (name, bytes) in [("iterators.img", &image), ("iterators.packed", &packed)] {
-        fs::write(out.join(name), bytes).map_err(|error| format!("{name}: {error}"))?;
-    }
-    link_bare()
+    let bytes = bytes.map_err(|error| format!("could not pack the image of {shown}: {error}"))?;
+    write(&plain, &image)?;
+    write(&packed, &bytes)?;
+    let parsed = Image::parse(&image)
+        .map_err(|wrong| format!("{shown}: image with bad {} at {}", wrong.what, wrong.offset))?;
+    Ok(parsed.core_kinds())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// libbpf's object name: the file name up to its first dot.
@@ -62,21 +88,35 @@ fn object_name(object: &Path) -> String {
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// Compiles the iterators; the object depends on the sources alone, not on where they are.
-fn compile(out: &Path) -> Result<PathBuf, String> {
-    // The directory, so that a new header is noticed, too. What is made here is
+/// Compiles all iterators.
+fn compile_all(out: &Path) -> Result<Vec<PathBuf>, String> {
+    // The directory, so that a new file is noticed, too. What is made of them is
     // newer than this run, and must not be named: cargo would run this each time.
-    println!("cargo::rerun-if-changed=iterators");
+    println!("cargo::rerun-if-changed={SOURCES}");
+    let entries = fs::read_dir(SOURCES).map_err(|error| format!("{SOURCES}: {error}"))?;
+    let files = entries.flatten().map(|entry| entry.path());
+    let mut sources: Vec<_> = files
+        .filter(|path| path.to_string_lossy().ends_with(".bpf.c"))
+        .collect();
+    sources.sort();
     let clang = clang()?;
+    sources
+        .iter()
+        .map(|source| compile(&clang, source, out))
+        .collect()
+}
+
+/// Compiles one; the object depends on the sources alone, not on where they are.
+fn compile(clang: &str, source: &Path, out: &Path) -> Result<PathBuf, String> {
     let here = env::var("CARGO_MANIFEST_DIR").map_err(|_| "CARGO_MANIFEST_DIR is not set")?;
-    let object = out.join("iterators.bpf.o");
-    let status = Command::new(&clang)
+    let object = out.join(format!("{}.bpf.o", object_name(source)));
+    let status = Command::new(clang)
         .args(["-target", "bpf", "-mcpu=v3", "-O2", "-g"])
         .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror"])
         .arg(format!("-ffile-prefix-map={here}/="))
         .arg("-fdebug-compilation-dir=.")
         .arg("-c")
-        .arg(SOURCE)
+        .arg(source)
         .arg("-o")
         .arg(&object)
         .status()
@@ -84,7 +124,10 @@ fn compile(out: &Path) -> Result<PathBuf, String> {
     if status.success() {
         Ok(object)
     } else {
-        Err(format!("{clang} could not compile {SOURCE}: {status}"))
+        Err(format!(
+            "{clang} could not compile {}: {status}",
+            source.display()
+        ))
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The user mode driver: the conversation of `kmod-shim/wire.h`.
 
+use core::ops::RangeInclusive;
+
 use preload_image::{Image, core_kind};
 
 use crate::arena::Arena;
@@ -10,8 +12,10 @@ use crate::load::Load;
 use crate::sys::{Errno, Sys};
 use crate::targets::Search;
 
-/// `PRELOAD_START`: load, attach, report.
+/// `PRELOAD_START`: load, attach and report what the first image has.
 pub const START: u32 = 0x5555;
+/// `PRELOAD_START_ALL`: the same of all images.
+pub const START_ALL: u32 = 0x5556;
 /// `PRELOAD_END`: the links are taken.
 pub const END: u32 = 0xaaaa;
 /// Bytes of a link's name with its NUL, `PRELOAD_NAME_LEN`.
@@ -23,19 +27,23 @@ const IN: i32 = 0;
 const OUT: i32 = 1;
 const LOG: i32 = 2;
 
-/// The driver's life; the result is its exit status.
+/// The driver's life, with these images, packed or plain; the result is its exit status.
 ///
 /// What was loaded stays open until the process ends, which closes it all at
 /// once: nothing is lost by not doing so one by one.
-pub fn run<S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
-    run_only::<{ core_kind::ALL }, S>(sys, image, memory)
+pub fn run<const N: usize, S: Sys>(sys: &S, images: &[&[u8]; N], memory: &mut [u64]) -> i32 {
+    run_only::<{ core_kind::ALL }, N, S>(sys, images, memory)
 }
 
-/// [`run`] of an image that has only these kinds of CO-RE relocations, a bit for
+/// [`run`] of images that have only these kinds of CO-RE relocations, a bit for
 /// each: what serves others alone is not compiled in, and such are refused.
-pub fn run_only<const KINDS: u32, S: Sys>(sys: &S, image: &[u8], memory: &mut [u64]) -> i32 {
+pub fn run_only<const KINDS: u32, const N: usize, S: Sys>(
+    sys: &S,
+    images: &[&[u8]; N],
+    memory: &mut [u64],
+) -> i32 {
     let mut error = Error::default();
-    match serve::<KINDS, S>(sys, image, memory, &mut error) {
+    match serve::<KINDS, N, S>(sys, images, memory, &mut error) {
         Ok(()) => 0,
         Err(failed) => {
             error.tell(failed);
@@ -46,31 +54,39 @@ pub fn run_only<const KINDS: u32, S: Sys>(sys: &S, image: &[u8], memory: &mut [u
     }
 }
 
-fn serve<'a, const KINDS: u32, S: Sys>(
+fn serve<'a, const KINDS: u32, const N: usize, S: Sys>(
     sys: &'a S,
-    image: &'a [u8],
+    images: &[&'a [u8]; N],
     memory: &'a mut [u64],
     error: &mut Error,
 ) -> Result<(), Failed> {
     error.begin("block", b"SIGPIPE");
     sys.block_sigpipe()?;
-    expect(sys, "read start word", START, error)?;
-    error.begin("read image", b"");
+    let start = read_word(sys, "read start word", START..=START_ALL, error)?;
+    let wanted = if start == START { 1 } else { N };
+
     let mut arena = Arena::new(memory);
-    let image = open(image, &mut arena, error)?;
-    let mut load = Load {
-        sys,
-        image,
-        arena: &mut arena,
-        error,
-    };
-    let mut loaded = Loaded::new(&mut load)?;
-    exec::run::<KINDS, S>(&mut load, &mut loaded, Search::First)?;
-    for link in loaded.links() {
-        report(sys, &link, error)?;
+    let mut kernel_btf = None;
+    let mut loads = [const { None }; N];
+    for (image, load_of) in images.iter().zip(&mut loads).take(wanted) {
+        error.begin("read image", b"");
+        let mut load = Load {
+            sys,
+            image: open(image, &mut arena, error)?,
+            arena: &mut arena,
+            error,
+        };
+        let loaded = load_of.insert(Loaded::new(&mut load)?);
+        exec::run::<KINDS, S>(&mut load, loaded, &mut kernel_btf, Search::First)?;
     }
-    expect(sys, "read end word", END, error)?;
-    core::mem::forget(loaded);
+    // All links are there; none was reported before.
+    for loaded in loads.iter().flatten() {
+        for link in loaded.links() {
+            report(sys, &link, error)?;
+        }
+    }
+    read_word(sys, "read end word", END..=END, error)?;
+    core::mem::forget((loads, kernel_btf));
     Ok(())
 }
 
@@ -96,14 +112,14 @@ fn open<'a>(
     })
 }
 
-/// Reads a word, which must be this one.
+/// Reads a word, which must be one of these.
 #[inline(never)]
-fn expect<S: Sys>(
+fn read_word<S: Sys>(
     sys: &S,
     step: &'static str,
-    wanted: u32,
+    wanted: RangeInclusive<u32>,
     error: &mut Error,
-) -> Result<(), Failed> {
+) -> Result<u32, Failed> {
     error.begin(step, b"");
     let mut word = [0; 4];
     let mut len = 0;
@@ -120,12 +136,15 @@ fn expect<S: Sys>(
         }
     }
     let word = u32::from_ne_bytes(word);
-    if word != wanted {
+    if !wanted.contains(&word) {
         error.put(b"got ").put_hex(word);
-        error.put(b", not ").put_hex(wanted);
+        error.put(b", not ").put_hex(*wanted.start());
+        if wanted.end() != wanted.start() {
+            error.put(b" or ").put_hex(*wanted.end());
+        }
         return Err(Failed::TOLD);
     }
-    Ok(())
+    Ok(word)
 }
 
 /// Writes the record of a link, in one write(2) unless the kernel cuts it short.

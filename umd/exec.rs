@@ -32,8 +32,8 @@ pub struct Link<'a> {
     pub id: u32,
 }
 
-/// All that a load has made. Dropping it closes every fd and unmaps kernel BTF;
-/// what is attached then goes, unless somebody else holds its link.
+/// All that a load has made. Dropping it closes every fd; what is attached then
+/// goes, unless somebody else holds its link.
 pub struct Loaded<'a, S: Sys> {
     sys: &'a S,
     image: Image<'a>,
@@ -42,7 +42,6 @@ pub struct Loaded<'a, S: Sys> {
     map_fds: &'a mut [i32],
     /// In the image's order; see [`PROG`].
     progs: &'a mut [[i32; 3]],
-    kernel_btf: Option<KernelBtf<S>>,
 }
 
 /// Places in [`Loaded::progs`]: the program's fd, its link's, and the link's id.
@@ -66,7 +65,6 @@ impl<'a, S: Sys> Loaded<'a, S> {
             btf_fd: -1,
             map_fds,
             progs,
-            kernel_btf: None,
         })
     }
 
@@ -116,7 +114,7 @@ pub fn load<'a, S: Sys>(
         error,
     };
     let loaded = Loaded::new(&mut load).and_then(|mut loaded| {
-        run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, search)?;
+        run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, &mut None, search)?;
         Ok(loaded)
     });
     loaded.map_err(|failed| {
@@ -125,11 +123,13 @@ pub fn load<'a, S: Sys>(
     })
 }
 
-/// The load sequence, with code for these kinds of CO-RE relocations, a bit for each.
+/// The load sequence, with code for these kinds of CO-RE relocations, a bit for
+/// each. Kernel BTF is got once for all that are loaded with it, and only if it is needed.
 #[inline(never)]
 pub(crate) fn run<const KINDS: u32, S: Sys>(
     load: &mut Load<'_, '_, S>,
     loaded: &mut Loaded<'_, S>,
+    kernel_btf: &mut Option<KernelBtf<S>>,
     search: Search,
 ) -> Result<(), Failed> {
     let image = load.image;
@@ -141,8 +141,11 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     load.begin("read kernel BTF", Str::default());
     let mut names = Default::default();
     if !image.targets().is_empty() {
-        let found = loaded.kernel_btf.insert(KernelBtf::get(load.sys)?);
-        names = targets::find(&image, found, search, load.arena).ok_or(Failed::NO_MEMORY)?;
+        if kernel_btf.is_none() {
+            *kernel_btf = Some(KernelBtf::get(load.sys)?);
+        }
+        let data = kernel_btf.as_deref().unwrap_or_default();
+        names = targets::find(&image, data, search, load.arena).ok_or(Failed::NO_MEMORY)?;
         load.error.check(&names.0)?;
     }
     let (kernel, targets) = &names;

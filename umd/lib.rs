@@ -3,7 +3,8 @@
 //!
 //! [`driver::run`] is the user mode driver's whole life: it speaks the wire of
 //! `kmod-shim/wire.h` on fd 0 and 1. What it does in between is in [`exec`],
-//! which reads top to bottom as the load sequence. Below that:
+//! which reads top to bottom as the load sequence; [`images`] are those built in.
+//! Below that:
 //!
 //! * [`btf`] reads BTF, [`kernel_btf`] gets the running kernel's,
 //!   [`targets`] finds all needed names in it in one walk;
@@ -25,6 +26,7 @@ pub mod core_relo;
 pub mod driver;
 pub mod error;
 pub mod exec;
+pub mod images;
 pub mod insn;
 pub mod kernel_btf;
 pub mod ksym;

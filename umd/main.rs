@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The blob: entry point, memory, image. All else is in the library.
+//! The blob: entry point and memory. All else is in the library.
 #![no_std]
 #![no_main]
 #![allow(
@@ -7,15 +7,10 @@
     reason = "entry point, the arena's static, what rustc expects of a libc"
 )]
 
-use bpf_preload_umd::driver;
 use bpf_preload_umd::sys::linux::{self, Linux};
+use bpf_preload_umd::{driver, images};
 
 mod mem;
-
-static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.packed"));
-
-/// The kinds of its CO-RE relocations; code for others is left out.
-const CORE_KINDS: u32 = include!(concat!(env!("OUT_DIR"), "/core_kinds.rs"));
 
 /// In .bss: what is not used is never touched, and costs nothing.
 const ARENA_WORDS: usize = (256 << 10) / 8;
@@ -34,7 +29,11 @@ core::arch::global_asm!(
 extern "C" fn main() -> ! {
     // SAFETY: the only reference to ARENA; main runs once, on the only thread.
     let arena = unsafe { &mut *core::ptr::addr_of_mut!(ARENA) };
-    linux::exit(driver::run_only::<CORE_KINDS, _>(&Linux, IMAGE, arena))
+    linux::exit(driver::run_only::<{ images::CORE_KINDS }, _, _>(
+        &Linux,
+        &images::PACKED,
+        arena,
+    ))
 }
 
 /// There is no heap. Where cargo builds all crates in one go, the image's writer

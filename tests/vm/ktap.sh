@@ -52,6 +52,9 @@ map_ids() { bpftool map show | sed -n 's/^\([0-9]*\): .*/\1/p'; }
 # The ids that a debug file lists: its first column below the heading.
 listed_ids() { awk 'NR > 1 { print $1 }' "$1"; }
 
+# Can this kernel list links? Since 5.19.
+has_link_iter() { grep -q ' bpf_iter_bpf_link$' /proc/kallsyms; }
+
 # Everything that BPF holds in this guest but the kernel's own BTF, which has
 # names in brackets. The guest has no other user of BPF, so it is all ours.
 bpf_objects() {
@@ -85,15 +88,20 @@ use_driver() {
 }
 
 # The driver by hand: by_hand_start runs it, through a command if one is given,
-# up to its two records in $dir/records; by_hand_end lets it go.
-by_hand_start() {
+# up to its two records in $dir/records; by_hand_start_all up to all three;
+# by_hand_end lets it go.
+by_hand_start() { by_hand '\125\125\0\0' 2 "$@"; }
+by_hand_start_all() { by_hand '\126\125\0\0' 3 "$@"; }
+by_hand() {
+	local word=$1 records=$2
+	shift 2
 	dir=$(mktemp -d)
 	mkfifo "$dir/in" "$dir/out"
 	"$@" "$driver" <"$dir/in" >"$dir/out" &
 	pid=$!
 	exec 3>"$dir/in" 4<"$dir/out"
-	printf '\125\125\0\0' >&3
-	head -c 40 <&4 >"$dir/records"
+	printf "$word" >&3
+	head -c $((records * 20)) <&4 >"$dir/records"
 }
 by_hand_end() {
 	printf '\252\252\0\0' >&3

@@ -2,6 +2,8 @@
 //! Writes BTF by hand, for the kernel's side of a test: sound by default, and
 //! with knobs for what only a hostile or future kernel would serve.
 
+use crate::btf_reader::Reader;
+
 pub(crate) const INT: u32 = 1;
 pub(crate) const PTR: u32 = 2;
 pub(crate) const ARRAY: u32 = 3;
@@ -51,18 +53,37 @@ impl Btf {
         }
     }
 
-    /// Goes on where other BTF of a 24-byte header ends.
-    pub(crate) fn from_bytes(btf: &[u8]) -> Self {
-        let word = |at: usize| u32::from_le_bytes(btf[at..at + 4].try_into().unwrap()) as usize;
-        assert_eq!(word(4), 24, "hdr_len");
-        let part = |at: usize| btf[24 + word(at)..24 + word(at) + word(at + 4)].to_vec();
-        let mut new = Btf {
-            types: part(8),
-            strings: part(16),
-            ..Btf::new()
-        };
-        new.next_id = 1 + crate::btf_reader::types(btf).len() as u32;
-        new
+    /// Appends the types of other sound BTF, with the ids that follow.
+    pub(crate) fn append(&mut self, btf: &[u8]) {
+        let first = self.next_id - 1;
+        for t in Reader::new(btf).records() {
+            let id = |id: u32| if id == 0 { 0 } else { first + id };
+            let kind = t.info >> 24 & 0x1f;
+            let refers = match kind {
+                INT | STRUCT | UNION | ENUM | ENUM64 | DATASEC => t.size_or_type,
+                _ => id(t.size_or_type),
+            };
+            let mut tail = t.tail.clone();
+            match kind {
+                ARRAY => (tail[0], tail[1]) = (id(tail[0]), id(tail[1])),
+                STRUCT | UNION | FUNC_PROTO => {
+                    let words = if kind == FUNC_PROTO { 2 } else { 3 };
+                    for member in tail.chunks_mut(words) {
+                        member[0] = self.str(t.str(member[0]));
+                        member[1] = id(member[1]);
+                    }
+                }
+                ENUM => tail
+                    .chunks_mut(2)
+                    .for_each(|e| e[0] = self.str(t.str(e[0]))),
+                ENUM64 => tail
+                    .chunks_mut(3)
+                    .for_each(|e| e[0] = self.str(t.str(e[0]))),
+                DATASEC => tail.chunks_mut(3).for_each(|var| var[0] = id(var[0])),
+                _ => {}
+            }
+            self.raw(t.str(t.name_off), t.info, refers, &tail);
+        }
     }
 
     /// Offset of a string, which is appended.
@@ -167,12 +188,13 @@ impl Btf {
         self.raw(name, VAR << 24, of, &[1])
     }
 
-    /// What every kernel with BPF iterators has: their functions.
-    pub(crate) fn iterators(&mut self) {
+    /// What every kernel with BPF iterators has: their functions, of this prototype.
+    pub(crate) fn iterators(&mut self) -> u32 {
         let int = self.int("int", 4, true);
         let proto = self.proto(int, &[]);
         self.func("bpf_iter_bpf_map", proto);
         self.func("bpf_iter_bpf_prog", proto);
+        proto
     }
 
     /// The bytes.

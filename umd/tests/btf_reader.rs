@@ -13,6 +13,7 @@ pub(crate) struct Reader<'a> {
     strings: usize,
     /// Of type 1 first.
     offsets: Vec<usize>,
+    end: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -21,10 +22,12 @@ impl<'a> Reader<'a> {
             btf,
             strings: 0,
             offsets: Vec::new(),
+            end: 0,
         };
         let body = reader.word(4) as usize;
         let mut at = body + reader.word(8) as usize;
         let end = at + reader.word(12) as usize;
+        reader.end = end;
         reader.strings = body + reader.word(16) as usize;
         while at < end {
             reader.offsets.push(at);
@@ -64,6 +67,18 @@ impl<'a> Reader<'a> {
         let ids = 1..=self.offsets.len() as u32;
         ids.map(|id| (self.str(self.word(self.at(id))).to_string(), self.kind(id)))
             .collect()
+    }
+
+    /// The types as they stand there, type 1 first.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        let ends = self.offsets.iter().skip(1).copied().chain([self.end]);
+        self.offsets.iter().zip(ends).map(|(at, end)| Record {
+            reader: self,
+            name_off: self.word(*at),
+            info: self.word(at + 4),
+            size_or_type: self.word(at + 8),
+            tail: (at + 12..end).step_by(4).map(|at| self.word(at)).collect(),
+        })
     }
 
     /// The struct or union of a name.
@@ -125,4 +140,20 @@ impl<'a> Reader<'a> {
 /// Name and kind of each type of sound BTF, type 1 first.
 pub(crate) fn types(btf: &[u8]) -> Vec<(String, u32)> {
     Reader::new(btf).types()
+}
+
+/// One type as it stands there.
+pub(crate) struct Record<'a> {
+    reader: &'a Reader<'a>,
+    pub(crate) name_off: u32,
+    pub(crate) info: u32,
+    pub(crate) size_or_type: u32,
+    /// The words behind that.
+    pub(crate) tail: Vec<u32>,
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn str(&self, offset: u32) -> &'a str {
+        self.reader.str(offset)
+    }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The real image with a byte changed or its end cut off: valid or an error,
+//! The real images with a byte changed or its end cut off: valid or an error,
 //! never a panic; and a driver that gets it through ends as cleanly.
 
 use preload_image::{Image, Relo, Str};
 
 use crate::fake_kernel::FakeKernel;
-use crate::object::{self, IMAGE, KERNEL};
+use crate::object::{self, ARENA_BYTES, IMAGES, KERNEL_ALL};
 
 /// Asks an image for everything that it can be asked for, and some that it cannot.
 /// What is there is as long as the record says, or not there at all.
@@ -71,30 +71,36 @@ fn string(image: &Image<'_>, at: Str) {
     }
 }
 
-/// A life of the driver with it: no panic, nothing left behind an error, and
-/// only whole records.
-fn live(image: &[u8]) {
-    let fake = FakeKernel::new(&KERNEL);
-    if object::run(&fake, image) == 0 {
+/// A life of the driver with image `number` replaced: no panic, nothing left
+/// behind an error, and only whole records.
+fn live(number: usize, image: &[u8]) {
+    let fake = FakeKernel::new(&KERNEL_ALL).asking_for_all();
+    let mut images = IMAGES;
+    images[number] = image;
+    if object::run_with(&fake, images, ARENA_BYTES / 8) == 0 {
         assert!(fake.output().len().is_multiple_of(20));
         assert!(fake.log().is_empty());
     } else {
         object::line(&fake);
         assert_eq!(fake.open_fds(), []);
         assert_eq!(fake.mapped(), 0);
+        assert_eq!(fake.output(), []);
     }
 }
 
-/// Calls `with` with every value of every byte, changed in place.
-fn mutate(values: impl Fn(u8) -> Vec<u8>, mut with: impl FnMut(&[u8], usize)) {
-    let mut image = IMAGE.to_vec();
-    for at in 0..image.len() {
-        let byte = image[at];
-        for value in values(byte) {
-            image[at] = value;
-            with(&image, at);
+/// Calls `with` with the number of each image and every value of every byte of
+/// it, changed in place.
+fn mutate(values: impl Fn(u8) -> Vec<u8>, mut with: impl FnMut(usize, &[u8], usize)) {
+    for (number, original) in IMAGES.iter().enumerate() {
+        let mut image = original.to_vec();
+        for at in 0..image.len() {
+            let byte = image[at];
+            for value in values(byte) {
+                image[at] = value;
+                with(number, &image, at);
+            }
+            image[at] = byte;
         }
-        image[at] = byte;
     }
 }
 
@@ -103,7 +109,7 @@ fn no_changed_byte_makes_the_reader_panic() {
     let (mut valid, mut parsed, mut bad) = (0, 0, 0);
     mutate(
         |byte| (0..=255).filter(|value| *value != byte).collect(),
-        |image, at| match Image::parse(image) {
+        |_, image, at| match Image::parse(image) {
             Ok(image) => {
                 let checked = image.check();
                 walk(&image, checked.is_ok());
@@ -136,38 +142,42 @@ fn no_changed_byte_makes_the_driver_panic_or_leak() {
         values.extend([0, 0xff]);
         values
     };
-    mutate(flips, |image, _| live(image));
+    mutate(flips, |number, image, _| live(number, image));
 }
 
 #[test]
 fn no_truncation_passes_for_an_image() {
-    for len in 0..IMAGE.len() {
-        assert!(Image::parse(&IMAGE[..len]).is_err(), "{len} bytes");
-        live(&IMAGE[..len]);
+    for (number, image) in IMAGES.iter().enumerate() {
+        for len in 0..image.len() {
+            assert!(Image::parse(&image[..len]).is_err(), "{len} bytes");
+            live(number, &image[..len]);
+        }
+        // Nor does one with something behind it.
+        assert!(Image::parse(&[*image, &[0]].concat()).is_err());
     }
-    // Nor does one with something behind it.
-    assert!(Image::parse(&[IMAGE, &[0]].concat()).is_err());
 }
 
 #[test]
 fn no_cut_section_makes_the_reader_panic() {
-    // A cut whose header agrees: the total length and the last section shrink with it.
-    let word = |at: usize| u32::from_le_bytes(IMAGE[at..at + 4].try_into().unwrap());
-    let sections = (8..word(8) as usize).step_by(8);
-    let last = sections.rev().find(|at| word(at + 4) > 0).unwrap();
-    let most = word(last + 4);
-    for cut in 1..=most {
-        let mut image = IMAGE[..IMAGE.len() - cut as usize].to_vec();
-        let len = image.len() as u32;
-        image[4..8].copy_from_slice(&len.to_le_bytes());
-        image[last + 4..last + 8].copy_from_slice(&(most - cut).to_le_bytes());
-        // Empty sections behind it begin where the image ends.
-        for at in (last + 8..word(8) as usize).step_by(8) {
-            image[at..at + 4].copy_from_slice(&len.to_le_bytes());
+    for (number, whole) in IMAGES.iter().enumerate() {
+        // A cut whose header agrees: the total length and the last section shrink with it.
+        let word = |at: usize| u32::from_le_bytes(whole[at..at + 4].try_into().unwrap());
+        let sections = (8..word(8) as usize).step_by(8);
+        let last = sections.rev().find(|at| word(at + 4) > 0).unwrap();
+        let most = word(last + 4);
+        for cut in 1..=most {
+            let mut image = whole[..whole.len() - cut as usize].to_vec();
+            let len = image.len() as u32;
+            image[4..8].copy_from_slice(&len.to_le_bytes());
+            image[last + 4..last + 8].copy_from_slice(&(most - cut).to_le_bytes());
+            // Empty sections behind it begin where the image ends.
+            for at in (last + 8..word(8) as usize).step_by(8) {
+                image[at..at + 4].copy_from_slice(&len.to_le_bytes());
+            }
+            if let Ok(image) = Image::parse(&image) {
+                walk(&image, image.check().is_ok());
+            }
+            live(number, &image);
         }
-        if let Ok(image) = Image::parse(&image) {
-            walk(&image, image.check().is_ok());
-        }
-        live(&image);
     }
 }

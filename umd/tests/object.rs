@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bpf_preload_umd::arena::Arena;
 use bpf_preload_umd::error::Error;
 use bpf_preload_umd::targets::Search;
-use bpf_preload_umd::{driver, exec};
+use bpf_preload_umd::{driver, exec, images};
 use preload_image::Image;
 
 use crate::btf_builder::Btf;
@@ -19,26 +19,46 @@ use crate::fake_kernel::FakeKernel;
 /// The blob's memory.
 pub(crate) const ARENA_BYTES: usize = 256 << 10;
 
-/// The real image, as `build.rs` has made it for the blob.
-pub(crate) static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.img"));
+/// The real images, as `build.rs` has made them for the blob.
+pub(crate) static IMAGES: [&[u8]; 2] = [images::PLAIN[0].1, images::PLAIN[1].1];
+/// The classic one.
+pub(crate) static IMAGE: &[u8] = IMAGES[0];
 
-/// BTF of a kernel in which all of the iterators' types are as they declare
-/// them: their own BTF, and the functions that they attach to.
-pub(crate) static KERNEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let image = Image::parse(IMAGE).unwrap();
-    let mut btf = Btf::from_bytes(image.btf());
-    btf.iterators();
+/// BTF of a kernel in which all types of these images are as they declare them:
+/// their own BTF, and the functions that every kernel with iterators has. And the
+/// prototype of those.
+fn kernel(images: &[&[u8]]) -> (Btf, u32) {
+    let mut btf = Btf::new();
+    for image in images {
+        btf.append(Image::parse(image).unwrap().btf());
+    }
+    let proto = btf.iterators();
+    (btf, proto)
+}
+
+/// A kernel before 5.19, with all that the classic image needs and no more.
+pub(crate) static KERNEL: LazyLock<Vec<u8>> = LazyLock::new(|| kernel(&[IMAGE]).0.bytes());
+
+/// One that can list links, too.
+pub(crate) static KERNEL_ALL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let (mut btf, proto) = kernel(&IMAGES);
+    btf.func("bpf_iter_bpf_link", proto);
     btf.bytes()
 });
 
-/// A life of the driver: its exit status.
+/// A life of the driver with one image: its exit status.
 pub(crate) fn run(fake: &FakeKernel, image: &[u8]) -> i32 {
-    run_with(fake, image, ARENA_BYTES / 8)
+    run_with(fake, [image], ARENA_BYTES / 8)
 }
 
-/// The same with so many words of memory.
-pub(crate) fn run_with(fake: &FakeKernel, image: &[u8], words: usize) -> i32 {
-    driver::run(fake, image, &mut vec![0; words])
+/// A life with all real images; how many are loaded is up to the start word.
+pub(crate) fn run_all(fake: &FakeKernel) -> i32 {
+    run_with(fake, IMAGES, ARENA_BYTES / 8)
+}
+
+/// A life with so many words of memory.
+pub(crate) fn run_with<const N: usize>(fake: &FakeKernel, images: [&[u8]; N], words: usize) -> i32 {
+    driver::run(fake, &images, &mut vec![0; words])
 }
 
 /// The load alone, with all candidates looked at: what `while_loaded` sees of
@@ -82,6 +102,11 @@ pub(crate) fn line(fake: &FakeKernel) -> String {
 /// A life that ends in an error: the line. Nothing is left of it.
 pub(crate) fn refusal(fake: &FakeKernel, image: &[u8]) -> String {
     assert_eq!(run(fake, image), 1, "exit status");
+    refused(fake)
+}
+
+/// The line of a life that has ended so.
+pub(crate) fn refused(fake: &FakeKernel) -> String {
     assert_eq!(fake.open_fds(), [], "descriptors");
     assert_eq!(fake.mapped(), 0, "mappings");
     line(fake)

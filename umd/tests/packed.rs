@@ -2,14 +2,14 @@
 //! The packed image of the blob, and the blob that has code for no more than
 //! its image needs.
 
-use bpf_preload_umd::driver;
+use bpf_preload_umd::{driver, images};
 use preload_image::{Image, core_kind, packed_len, unpack};
 
 use crate::fake_kernel::FakeKernel;
-use crate::object::{self, IMAGE, KERNEL};
+use crate::object::{self, IMAGE, IMAGES, KERNEL};
 
-/// What the blob carries.
-static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/iterators.packed"));
+/// What the blob carries of the classic image.
+static PACKED: &[u8] = images::PACKED[0];
 
 /// Unpacks into memory that held something else.
 fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
@@ -22,7 +22,9 @@ fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn what_was_packed_comes_out_byte_for_byte() {
-    assert_eq!(unpacked(PACKED).unwrap(), IMAGE);
+    for (packed, image) in images::PACKED.iter().zip(IMAGES) {
+        assert_eq!(unpacked(packed).unwrap(), image);
+    }
     assert!(PACKED.len() < IMAGE.len() / 2);
 }
 
@@ -71,16 +73,16 @@ fn a_packed_image_that_is_none_is_one_line_and_no_load() {
 
 #[test]
 fn the_blob_has_code_for_the_kinds_of_its_image_and_refuses_others() {
-    const KINDS: u32 = include!(concat!(env!("OUT_DIR"), "/core_kinds.rs"));
+    const KINDS: u32 = images::CORE_KINDS;
     const FEWER: u32 = KINDS & !(1 << core_kind::FIELD_EXISTS);
     assert_ne!(KINDS, FEWER, "the iterators ask whether a field exists");
     let memory = &mut vec![0; object::ARENA_BYTES / 8];
 
     let fake = FakeKernel::new(&KERNEL);
-    assert_eq!(driver::run_only::<KINDS, _>(&fake, PACKED, memory), 0);
+    assert_eq!(driver::run_only::<KINDS, _, _>(&fake, &[PACKED], memory), 0);
 
     let fake = FakeKernel::new(&KERNEL);
-    assert_eq!(driver::run_only::<FEWER, _>(&fake, PACKED, memory), 1);
+    assert_eq!(driver::run_only::<FEWER, _, _>(&fake, &[PACKED], memory), 1);
     let line = object::line(&fake);
     assert!(line.ends_with(": unsupported"), "{line}");
     assert!(line.contains("<field_exists>"), "{line}");

@@ -4,17 +4,33 @@
 use preload_image::Image;
 
 use crate::fake_kernel::FakeKernel;
-use crate::object::{self, IMAGE, KERNEL};
+use crate::object::{self, IMAGE, IMAGES, KERNEL, KERNEL_ALL};
 
-/// `struct preload_record` of each link of the real image, as the fake kernel counts ids.
-pub(crate) fn records() -> Vec<u8> {
-    let record = |name: &str, id: u32| {
+/// `struct preload_record` of each of these links, as the fake kernel counts ids.
+fn records_of(names: &[&str]) -> Vec<u8> {
+    let record = |(name, id): (&&str, u32)| {
         let mut record = name.as_bytes().to_vec();
         record.resize(16, 0);
         record.extend(id.to_ne_bytes());
         record
     };
-    [record("maps.debug", 0x0a01), record("progs.debug", 0x0a02)].concat()
+    names.iter().zip(0x0a01..).flat_map(record).collect()
+}
+
+/// Those of the classic image.
+pub(crate) fn records() -> Vec<u8> {
+    records_of(&["maps.debug", "progs.debug"])
+}
+
+/// Those of all images.
+pub(crate) fn records_all() -> Vec<u8> {
+    records_of(&["maps.debug", "progs.debug", "links.debug"])
+}
+
+/// Number of bpf() commands.
+fn commands(fake: &FakeKernel) -> usize {
+    let bpf = |name: &&&str| name.starts_with(|c: char| c.is_ascii_uppercase());
+    fake.calls().iter().filter(bpf).count()
 }
 
 #[test]
@@ -26,13 +42,63 @@ fn both_links_are_reported_in_order_and_held_to_the_end() {
     // One BTF, the maps, and a program and a link for each record.
     let image = Image::parse(IMAGE).unwrap();
     assert_eq!(fake.open_fds().len(), 1 + image.maps().len() + 4);
-    let bpf = |name: &&str| name.starts_with(|c: char| c.is_ascii_uppercase());
+    assert_eq!(commands(&fake), 10, "{:?}", fake.calls());
+}
+
+#[test]
+fn all_links_are_reported_in_order_and_held_to_the_end() {
+    let fake = FakeKernel::new(&KERNEL_ALL).asking_for_all();
+    assert_eq!(object::run_all(&fake), 0, "{:?}", fake.log());
+    assert_eq!(fake.output(), records_all());
+    assert!(fake.log().is_empty());
+    assert_eq!(fake.consumed(), 8);
+    let maps: usize = IMAGES
+        .iter()
+        .map(|image| Image::parse(image).unwrap().maps().len())
+        .sum();
+    assert_eq!(fake.open_fds().len(), 2 + maps + 6);
+    // Nothing is reported while anything may still fail.
     let calls = fake.calls();
+    let first = calls.iter().position(|call| *call == "write").unwrap();
+    assert_eq!(calls[first..], ["write", "write", "write", "read"]);
+    // Kernel BTF is got once, and is still mapped.
+    assert_eq!(calls.iter().filter(|call| **call == "open").count(), 1);
+}
+
+#[test]
+fn a_classic_start_does_nothing_for_the_other_images() {
+    let (one, all) = (FakeKernel::new(&KERNEL), FakeKernel::new(&KERNEL));
+    assert_eq!(object::run(&one, IMAGE), 0);
+    assert_eq!(object::run_all(&all), 0);
+    assert_eq!(one.trace(), all.trace());
+    // It does not even look at them.
+    let fake = FakeKernel::new(&KERNEL);
+    let words = object::ARENA_BYTES / 8;
+    assert_eq!(object::run_with(&fake, [IMAGE, b"garbage"], words), 0);
+}
+
+#[test]
+fn a_kernel_that_cannot_list_links_is_one_line_and_no_link_at_all() {
+    let fake = FakeKernel::new(&KERNEL).asking_for_all();
+    assert_eq!(object::run_all(&fake), 1);
     assert_eq!(
-        calls.iter().filter(|call| bpf(call)).count(),
-        10,
-        "{calls:?}"
+        object::refused(&fake),
+        "bpf_preload: load prog dump_bpf_link: bpf_iter_bpf_link is not in kernel BTF"
     );
+    assert_eq!(fake.output(), []);
+}
+
+#[test]
+fn garbage_for_a_further_image_lets_the_links_of_the_first_go() {
+    let fake = FakeKernel::new(&KERNEL).asking_for_all();
+    let words = object::ARENA_BYTES / 8;
+    assert_eq!(object::run_with(&fake, [IMAGE, b"garbage"], words), 1);
+    assert_eq!(
+        object::refused(&fake),
+        "bpf_preload: read image: bad magic at offset 0"
+    );
+    assert!(fake.calls().contains(&"LINK_CREATE"));
+    assert_eq!(fake.output(), []);
 }
 
 #[test]
@@ -57,6 +123,7 @@ fn pieces_of_any_size_make_whole_words_and_records() {
 fn wrong_start_word_touches_nothing() {
     for (word, shown) in [
         (0x5554u32, "0x00005554"),
+        (0x5557, "0x00005557"),
         (0, "0x00000000"),
         (0x5555_5555, "0x55555555"),
     ] {
@@ -65,7 +132,7 @@ fn wrong_start_word_touches_nothing() {
         let line = object::refusal(&fake, IMAGE);
         assert_eq!(
             line,
-            format!("bpf_preload: read start word: got {shown}, not 0x00005555")
+            format!("bpf_preload: read start word: got {shown}, not 0x00005555 or 0x00005556")
         );
         assert_eq!(fake.calls(), ["block_sigpipe", "read", "write"]);
     }

@@ -22,6 +22,9 @@ refuses() {
 printf '\1\2\3\4' | refuses . "$driver"
 printf '\125\125' | refuses . "$driver"
 : | refuses . "$driver"
+# All programs, on a kernel that has not all of the iterators.
+has_link_iter || printf '\126\125\0\0' |
+	refuses 'load prog dump_bpf_link: bpf_iter_bpf_link is not in kernel BTF$' "$driver"
 cp "$driver" "$dir/driver"
 chmod 755 "$dir/driver"
 printf '\125\125\0\0' | refuses EPERM su -s /bin/sh nobody -c "$dir/driver"

@@ -94,7 +94,12 @@ impl FakeKernel {
         match cmd {
             0 => name(&attr[28..44]).unwrap_or_default(),
             5 => name(&attr[48..64]).unwrap_or_default(),
-            18 | 19 | 23 => String::new(),
+            18 => {
+                let state = self.state.borrow();
+                let btfs = state.files.values().filter(|f| matches!(f, File::Btf));
+                format!("BTF {}", btfs.count())
+            }
+            19 | 23 => String::new(),
             _ => match self.state.borrow().files.get(&(word(attr, 0) as i32)) {
                 Some(File::Map { name, .. } | File::Prog { name, .. }) => name.clone(),
                 Some(File::Link { prog, .. }) => prog.clone(),

@@ -141,6 +141,8 @@ impl Drop for Memory {
 
 /// What the shim says to the driver that works.
 pub(crate) const WORDS: [u8; 8] = [0x55, 0x55, 0, 0, 0xaa, 0xaa, 0, 0];
+/// The same in a kernel whose core takes more than two links.
+pub(crate) const WORDS_ALL: [u8; 8] = [0x56, 0x55, 0, 0, 0xaa, 0xaa, 0, 0];
 
 impl FakeKernel {
     /// A kernel of 6.16 or later with this BTF, and a shim that is content.
@@ -161,6 +163,17 @@ impl FakeKernel {
         };
         fake.say(&WORDS);
         fake
+    }
+
+    /// The same that asks for all links.
+    pub(crate) fn asking_for_all(self) -> Self {
+        self.say(&WORDS_ALL);
+        self
+    }
+
+    /// Whether it does.
+    pub(crate) fn asks_for_all(&self) -> bool {
+        self.state.borrow().input.starts_with(&WORDS_ALL[..4])
     }
 
     /// The same with a fault.
