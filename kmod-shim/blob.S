@@ -3,9 +3,6 @@
  * The user mode driver, as bytes. It is written to a file once, while the
  * module starts, and its memory is freed together with the init code.
  */
-#ifndef BPF_PRELOAD_UMD_BLOB
-#error "BPF_PRELOAD_UMD_BLOB must name the driver's file"
-#endif
 
 	.section .init.rodata, "a"
 	.globl bpf_preload_umd_start

@@ -43,7 +43,8 @@ static ssize_t channel_read(struct file *file, char __user *buf, size_t len,
 	if (is_open_to_current(session)) {
 		switch (session->words_read++) {
 		case 0:
-			word = PRELOAD_START;
+			word = BPF_PRELOAD_LINKS > 2 ? PRELOAD_START_ALL :
+						       PRELOAD_START;
 			break;
 		case 1:
 			/* Waiting here for the rest would only be a hang. */

@@ -5,6 +5,6 @@ for state in begin started one-link two-links end; do
 	hostile kill-$state "killed by signal 9"
 done
 hostile segv-started "killed by signal 11"
-hostile exit-begin "0 links instead of 2"
-hostile exit-one-link "1 links instead of 2"
+hostile exit-begin "0 links instead of $links"
+hostile exit-one-link "1 links instead of $links"
 hostile exit-code "exit status 7"

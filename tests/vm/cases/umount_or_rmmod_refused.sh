@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
+needs_module
 mount_bpffs
 cat $bpffs/*.debug
 umount $bpffs

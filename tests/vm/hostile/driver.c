@@ -3,7 +3,8 @@
  * A driver that does one thing wrong: `driver MODE`, started in the place of
  * the real one by a case. Without a MODE it does everything right, so that a
  * mode that fails fails for its own reason. Needs no libbpf: the iterators are
- * two instructions long, and are attached by the ids that fd 3 tells.
+ * two instructions long, and are attached by the ids that fd 3 tells. It reports
+ * as many links as it is asked for.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -130,11 +131,18 @@ static void report(const char *name, int id)
 		die("report");
 }
 
-static void expect(unsigned int magic)
+static unsigned int read_word(void)
 {
 	unsigned int word;
 
-	if (read(0, &word, sizeof(word)) != sizeof(word) || word != magic)
+	if (read(0, &word, sizeof(word)) != sizeof(word))
+		die("word");
+	return word;
+}
+
+static void expect(unsigned int magic)
+{
+	if (read_word() != magic)
 		die("magic");
 }
 
@@ -186,7 +194,9 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		mode = argv[1];
 	state("begin");
-	expect(PRELOAD_START);
+	unsigned int start = read_word();
+	if (start != PRELOAD_START && start != PRELOAD_START_ALL)
+		die("magic");
 	state("started");
 	if (is("read-twice"))
 		expect(PRELOAD_END);
@@ -255,6 +265,8 @@ int main(int argc, char **argv)
 		report("maps.debug", id_of(progs));
 	report("progs.debug", id_of(progs));
 	state("two-links");
+	if (start == PRELOAD_START_ALL)
+		report("links.debug", id_of(iterator("bpf_iter_bpf_link")));
 	if (is("too-many"))
 		report("more.debug", id_of(progs));
 	if (is("leaves-child") || is("leaves-thread"))
