@@ -9,10 +9,13 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cred.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "compat.h"
 #include "links.h"
@@ -94,6 +97,17 @@ static int preload(struct bpf_preload_info *info)
 	if (current->flags & PF_KTHREAD) {
 		pr_warn("left empty: mounted by a kernel thread\n");
 		return -EOPNOTSUPP;
+	}
+	/*
+	 * The core gives the files to the fsuid and bars everybody else by their
+	 * mode. They tell of the whole machine, so they are for root: not for
+	 * the user that a container's root is, should whoever makes a bpffs for
+	 * a container (since 6.9) act as that user.
+	 */
+	if (!uid_eq(current_fsuid(), GLOBAL_ROOT_UID)) {
+		pr_warn("left empty: the files would belong to user %u\n",
+			from_kuid(&init_user_ns, current_fsuid()));
+		return -EPERM;
 	}
 	holder = links_get_shared();
 	if (!holder)

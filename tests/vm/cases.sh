@@ -18,10 +18,9 @@ clean_up() {
 	eventually 3 no_processes
 }
 
-number=0 failed=0
+number=$(cat /files/number) failed=0
 for case in /files/cases/*.sh; do
 	name=$(basename "$case" .sh)
-	number=$((number + 1))
 	echo "<5>bpf_preload_vm: case $name" >/dev/kmsg
 	status=0
 	timeout $((120 * slowness)) sh -eu -c '. /files/ktap.sh; set -x; . "$0"' "$case" >/tmp/out 2>&1 || status=$?
@@ -37,6 +36,7 @@ for case in /files/cases/*.sh; do
 		echo "not ok $number $name"
 		;;
 	esac
+	number=$((number + 1))
 done
 
 # A kernel that can tell is asked for memory that nothing refers to any more: by

@@ -28,6 +28,8 @@ fail() { echo "$*" >&2; exit 1; }
 fails() { ! "$@" || fail "succeeds: $*"; }
 skip() { echo "SKIP $*" >&2; exit 4; }
 needs_module() { [ ! -e /files/builtin ] || skip "the shim is built in, not a module"; }
+# Nobody has asked for it: one that is built in has not been loaded, either.
+no_module() { [ -e /files/builtin ] || [ ! -d /sys/module/$module ]; }
 
 # eventually SECONDS COMMAND...: work that the kernel defers gets a while.
 eventually() {
