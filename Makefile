@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test bench bench-read check blob module vm script kver clean
+.PHONY: help setup run test bench bench-read check blob tool module vm script kver clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,7 +19,7 @@ setup: ## install what this machine lacks
 run: module ## two bpffs in a stock kernel's VM, read as an operator would
 	@tests/vm/boot $(KVER) tests/vm/demo.sh
 
-test: kver blob ## all tests, on this machine and in VMs [KVER=6.1] [CASE=name]
+test: kver blob tool ## all tests, on this machine and in VMs [KVER=6.1] [CASE=name]
 	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case '$(CASE)')
 
 bench: blob ## the benchmark's tables
@@ -36,10 +36,15 @@ blob: setup ## the static driver: target/bpf_preload_umd
 	@mkdir -p target
 	@strip --strip-all -R .comment -o $(blob) $${CARGO_TARGET_DIR:-target}/release/bpf_preload_umd
 
+tool: setup ## the host tool: target/bpf-preload
+	@cargo build --quiet --profile tool --package bpf-preload
+	@mkdir -p target
+	@strip --strip-all -R .comment -o target/bpf-preload $${CARGO_TARGET_DIR:-target}/tool/bpf-preload
+
 module: $(if $(KDIR),,kver) blob ## target/kmod/<KVER>/bpf_preload.ko [KVER=...|KDIR=/path]
 	@tests/vm/module $(if $(KDIR),$(abspath $(KDIR)),$(KVER))
 
-vm: script module ## run SCRIPT in KVER's kernel: SCRIPT=file [KVER=...] [FILES="a b"]
+vm: script module tool ## run SCRIPT in KVER's kernel: SCRIPT=file [KVER=...] [FILES="a b"]
 	@tests/vm/boot $(KVER) $(SCRIPT) $(FILES)
 
 # Before anything is fetched or built for them.

@@ -86,7 +86,7 @@ impl Error {
             return;
         }
         self.errno = Some(Errno(number));
-        let name = name(number);
+        let name = errno_name(number);
         if name.is_empty() {
             self.put(b"errno ").put_dec(number as u32);
         } else {
@@ -172,7 +172,8 @@ ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMET
 ENOSYS";
 
 /// Name of an error number, of those that bpf() and the other calls give; else empty.
-fn name(errno: i32) -> &'static [u8] {
+#[must_use]
+pub fn errno_name(errno: i32) -> &'static [u8] {
     match errno {
         libc::EOPNOTSUPP => b"EOPNOTSUPP",
         // ENOTSUPP of the kernel, which user space has no name for.

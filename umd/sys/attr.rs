@@ -18,6 +18,7 @@ pub mod cmd {
     pub const MAP_CREATE: u32 = 0;
     pub const MAP_UPDATE_ELEM: u32 = 2;
     pub const PROG_LOAD: u32 = 5;
+    pub const OBJ_PIN: u32 = 6;
     pub const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub const BTF_LOAD: u32 = 18;
     pub const BTF_GET_FD_BY_ID: u32 = 19;
@@ -110,6 +111,15 @@ attr! {
         line_info: u64 = 96,
         line_info_cnt: u32 = 104,
         attach_btf_id: u32 = 108,
+    }
+}
+
+attr! {
+    /// `BPF_OBJ_PIN`
+    ObjPin, 16 {
+        pathname: u64 = 0,
+        bpf_fd: u32 = 8,
+        file_flags: u32 = 12,
     }
 }
 

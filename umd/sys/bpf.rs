@@ -6,11 +6,12 @@
 //! raised, since before 5.11 that is how a memory limit shows.
 #![allow(unsafe_code, reason = "the one call of bpf()")]
 
+use core::ffi::CStr;
 use core::marker::PhantomData;
 
 use super::attr::{
     BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, OBJ_NAME_LEN,
-    ObjGetInfo, ProgLoad, cmd,
+    ObjGetInfo, ObjPin, ProgLoad, cmd,
 };
 use super::pod::{Attr, attr_bytes};
 use super::{Errno, Sys};
@@ -174,6 +175,19 @@ pub fn link_create<S: Sys>(sys: &S, prog_fd: i32, attach_type: u32) -> Result<i3
         ..LinkCreate::default()
     };
     bpf(sys, cmd::LINK_CREATE, attr_bytes(&mut attr))
+}
+
+/// `BPF_OBJ_PIN` at a path in a bpffs, with mode 0600.
+///
+/// # Errors
+/// `EEXIST` if something is there, `EPERM` outside of a bpffs or for a name with a dot.
+pub fn obj_pin<S: Sys>(sys: &S, fd: i32, path: &CStr) -> Result<(), Errno> {
+    let mut attr = ObjPin {
+        pathname: addr(path.to_bytes_with_nul()),
+        bpf_fd: fd as u32,
+        ..ObjPin::default()
+    };
+    bpf(sys, cmd::OBJ_PIN, attr_bytes(&mut attr)).map(drop)
 }
 
 fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno> {

@@ -9,7 +9,7 @@ use bpf_preload_umd::driver;
 use bpf_preload_umd::error::LINE_MAX;
 use bpf_preload_umd::sys::attr::{
     BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, ObjGetInfo,
-    ProgLoad, cmd,
+    ObjPin, ProgLoad, cmd,
 };
 use bpf_preload_umd::sys::pod::Attr;
 
@@ -47,6 +47,7 @@ fn layouts() -> Vec<Layout> {
         layout!(MapElem, "union bpf_attr", "", "pad" is ""),
         layout!(MapFreeze, "union bpf_attr", ""),
         layout!(ProgLoad, "union bpf_attr", ""),
+        layout!(ObjPin, "union bpf_attr", ""),
         layout!(BtfLoad, "union bpf_attr", ""),
         layout!(GetId, "union bpf_attr", "", "id" is "btf_id"),
         layout!(GetId, "union bpf_attr", "", "id" is "start_id"),
@@ -124,6 +125,7 @@ fn uapi_source() -> String {
         ("MAP_CREATE", cmd::MAP_CREATE),
         ("MAP_UPDATE_ELEM", cmd::MAP_UPDATE_ELEM),
         ("PROG_LOAD", cmd::PROG_LOAD),
+        ("OBJ_PIN", cmd::OBJ_PIN),
         ("OBJ_GET_INFO_BY_FD", cmd::OBJ_GET_INFO_BY_FD),
         ("BTF_LOAD", cmd::BTF_LOAD),
         ("BTF_GET_FD_BY_ID", cmd::BTF_GET_FD_BY_ID),

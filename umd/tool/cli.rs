@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line: all that help, manual page and completion are made of.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Loads BPF objects, and fills a bpffs with the listings of the preload driver.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bpf-preload",
+    version,
+    after_help = "Exit status: 0 if it was done, 1 if it failed (one line on stderr says why), 2 for wrong usage."
+)]
+pub(crate) struct Cli {
+    /// Print JSON; a failure is {"error": "..."}, besides its line on stderr
+    #[arg(short, long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Mount a bpffs on DIR, unless one is there, and pin maps_debug, progs_debug, links_debug
+    ///
+    /// These list all BPF maps, programs and links of the machine to who reads
+    /// them. No kernel module is needed. Listings that this kernel has no
+    /// iterator for are left out, and named. If anything fails, DIR is as before.
+    Mount {
+        /// An existing directory
+        dir: PathBuf,
+    },
+    /// Print a completion script
+    Completion {
+        /// The shell that it is for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
+}
+
+/// The completion script for a shell.
+pub(crate) fn completion(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "bpf-preload", &mut script);
+    script
+}
+
+/// The manual page, with that of each command behind it.
+pub(crate) fn man() -> Result<Vec<u8>, Failure> {
+    let mut page = Vec::new();
+    let mut command = Cli::command();
+    command.build();
+    let mut render = |command: &clap::Command| {
+        let man = clap_mangen::Man::new(command.clone());
+        man.render(&mut page)
+    };
+    let rendered = render(&command).and_then(|()| {
+        let mut shown = command.get_subcommands().filter(|c| c.get_name() != "help");
+        shown.try_for_each(&mut render)
+    });
+    rendered.map_err(|error| Failure::new(format!("manual page: {error}")))?;
+    Ok(page)
+}

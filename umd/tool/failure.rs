@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What went wrong, as one line: step, object, errno, and the cause where it is known.
+
+use std::fmt;
+use std::path::Path;
+
+use bpf_preload_umd::error::{self, Error};
+use bpf_preload_umd::sys::Errno;
+
+/// One line, without the program's name and a newline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(line: impl Into<String>) -> Self {
+        // Paths may hold anything.
+        let line = line.into();
+        let shown = line.chars().map(|c| if c.is_control() { '?' } else { c });
+        Failure(shown.collect())
+    }
+
+    /// The kernel refused a step.
+    pub(crate) fn errno(step: &str, errno: impl Into<i32>) -> Self {
+        let errno = errno.into();
+        let name = String::from_utf8_lossy(error::errno_name(errno));
+        Failure::new(match &*name {
+            "" => format!("{step}: errno {errno}"),
+            name => format!("{step}: {name} ({errno})"),
+        })
+    }
+
+    /// A file could not be read or written.
+    pub(crate) fn io(step: &str, path: &Path, error: &std::io::Error) -> Self {
+        let step = format!("{step} {}", path.display());
+        match error.raw_os_error() {
+            Some(errno) => Failure::errno(&step, errno),
+            None => Failure::new(format!("{step}: {error}")),
+        }
+    }
+
+    /// The executor's line, which begins with the driver's name.
+    pub(crate) fn of(error: &Error) -> Self {
+        let line = String::from_utf8_lossy(error.line());
+        Failure::new(line.strip_prefix("bpf_preload: ").unwrap_or(&line))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Of an [`Errno`], for [`Failure::errno`].
+pub(crate) fn number(Errno(errno): Errno) -> i32 {
+    errno
+}

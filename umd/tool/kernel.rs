@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The running kernel, as the commands need it: an image loaded, a name found.
+
+use bpf_preload_umd::arena::Arena;
+use bpf_preload_umd::btf::{Btf, Filter};
+use bpf_preload_umd::error::Error;
+use bpf_preload_umd::exec::{self, Loaded};
+use bpf_preload_umd::kernel_btf::KernelBtf;
+use bpf_preload_umd::sys::linux::Linux;
+use bpf_preload_umd::targets::Search;
+use preload_image::Image;
+
+use crate::failure::{Failure, number};
+
+/// Words of memory for a load: what nobody asks for is never touched.
+const ARENA_WORDS: usize = (256 << 20) / 8;
+
+/// Memory of one load.
+pub(crate) fn memory() -> Vec<u64> {
+    vec![0; ARENA_WORDS]
+}
+
+/// Loads an image; all is closed again when the result is dropped.
+pub(crate) fn load<'a>(
+    image: &Image<'a>,
+    search: Search,
+    memory: &'a mut [u64],
+) -> Result<Loaded<'a, Linux>, Failure> {
+    let mut error = Error::default();
+    let loaded = exec::load(&Linux, image, search, &mut Arena::new(memory), &mut error);
+    loaded.map_err(|_| Failure::of(&error))
+}
+
+/// BTF of the running kernel.
+pub(crate) struct Kernel(KernelBtf<Linux>);
+
+impl Kernel {
+    pub(crate) fn read() -> Result<Self, Failure> {
+        let btf = KernelBtf::get(&Linux);
+        btf.map(Kernel)
+            .map_err(|errno| Failure::errno("read kernel BTF", number(errno)))
+    }
+
+    /// Has it a type of this kind and name?
+    pub(crate) fn has(&self, kind: u32, name: &[u8]) -> Result<bool, Failure> {
+        let mut filter = Filter::default();
+        filter.add(kind, name);
+        let mut memory = memory();
+        let mut found = false;
+        let btf = Btf::index(
+            &self.0,
+            &mut Arena::new(&mut memory),
+            &filter,
+            &mut |btf, _, ty| {
+                found |= ty.kind() == kind && btf.name(ty) == name;
+                Some(if found { 0 } else { 1 << kind })
+            },
+        );
+        btf.check().map_err(|error| {
+            let what = format!("read kernel BTF: bad BTF {} {}", error.what, error.value);
+            Failure::new(what)
+        })?;
+        Ok(found)
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `bpf-preload`, the host tool: the driver's executor, for people.
+//!
+//! Knows the command line and words; what an object means is lowering's, what
+//! the kernel is asked for the executor's. Each command is a module: it returns
+//! what to print, or one line that says what went wrong.
+
+mod cli;
+mod failure;
+mod kernel;
+mod mount;
+mod output;
+mod pins;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = run(&cli);
+    let Err(failure) = done else {
+        return ExitCode::SUCCESS;
+    };
+    output::failed(&failure, cli.json);
+    ExitCode::FAILURE
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Mount { dir } => output::print(&mount::mount(dir)?, cli.json),
+        Command::Completion { shell } => output::bytes(&cli::completion(*shell)),
+        Command::Man => output::bytes(&cli::man()?),
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `mount DIR`: the driver's listings in a bpffs, without the kernel module.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bpf_preload_umd::images;
+use bpf_preload_umd::targets::Search;
+use preload_image::{Image, target_kind};
+use rustix::mount::{MountFlags, UnmountFlags};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::kernel::{self, Kernel};
+use crate::pins::{Pins, is_bpffs};
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Mounted {
+    dir: PathBuf,
+    /// Was there no bpffs before?
+    mounted: bool,
+    pinned: Vec<String>,
+    /// What this kernel has no iterator for.
+    left_out: Vec<LeftOut>,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    name: String,
+    missing: String,
+}
+
+impl fmt::Display for Mounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for name in &self.pinned {
+            writeln!(f, "{}", self.dir.join(name).display())?;
+        }
+        for LeftOut { name, missing } in &self.left_out {
+            writeln!(f, "left out: {name} (this kernel has no {missing})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Mounts a bpffs on `dir`, unless one is there, and fills it.
+pub(crate) fn mount(dir: &Path) -> Result<Mounted, Failure> {
+    // The mount hides the directory: a way to it that leads through itself would end.
+    let dir = dir
+        .canonicalize()
+        .map_err(|error| Failure::io("look at", dir, &error))?;
+    let kernel = Kernel::read()?;
+    let mount = Mount::unless_there(&dir)?;
+    let mut pins = Pins::default();
+    let mut said = Mounted {
+        mounted: mount.ours,
+        pinned: Vec::new(),
+        left_out: Vec::new(),
+        dir: dir.clone(),
+    };
+    for (_, image) in images::PLAIN {
+        fill(image, &kernel, &mut pins, &mut said)?;
+    }
+    if said.pinned.is_empty() {
+        let LeftOut { name, missing } = said
+            .left_out
+            .first()
+            .ok_or_else(|| Failure::new("fill bpffs: no iterator was built into this program"))?;
+        let what = format!("pin {name}: this kernel has no {missing}");
+        return Err(Failure::new(what));
+    }
+    pins.keep();
+    mount.keep();
+    Ok(said)
+}
+
+/// Loads one image and pins its links.
+fn fill(bytes: &[u8], kernel: &Kernel, pins: &mut Pins, said: &mut Mounted) -> Result<(), Failure> {
+    let wrong = |e: preload_image::ImageError| {
+        Failure::new(format!("read image: bad {} at offset {}", e.what, e.offset))
+    };
+    let image = Image::parse(bytes).map_err(wrong)?;
+    if let Some(missing) = missing_iterator(&image, kernel)? {
+        let names = image.progs().iter().map(|prog| prog.link_name);
+        said.left_out.extend(names.map(|name| LeftOut {
+            name: pin_name(image.str(name)),
+            missing: missing.clone(),
+        }));
+        return Ok(());
+    }
+    let mut memory = kernel::memory();
+    let loaded = kernel::load(&image, Search::First, &mut memory)?;
+    for link in loaded.links() {
+        let name = pin_name(link.name);
+        let what = format!("link {}", String::from_utf8_lossy(link.name));
+        pins.pin(&what, link.fd, said.dir.join(&name))?;
+        said.pinned.push(name);
+    }
+    Ok(())
+}
+
+/// A bpffs refuses names with a dot to all but the kernel itself.
+fn pin_name(link: &[u8]) -> String {
+    String::from_utf8_lossy(link).replace('.', "_")
+}
+
+/// The first function that a program is to be attached to and the kernel has not.
+fn missing_iterator(image: &Image<'_>, kernel: &Kernel) -> Result<Option<String>, Failure> {
+    for prog in image.progs().iter() {
+        let target = prog.attach_target.checked_sub(1);
+        if let Some(target) = target.and_then(|index| image.targets().get(index)) {
+            let name = image.str(target.name);
+            if !kernel.has(target.kind & target_kind::BTF_KIND_MASK, name)? {
+                return Ok(Some(String::from_utf8_lossy(name).into_owned()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// A bpffs at a directory; dropping it unmounts what was mounted here, unless
+/// [`Mount::keep`] was called.
+struct Mount<'d> {
+    dir: &'d Path,
+    ours: bool,
+}
+
+impl<'d> Mount<'d> {
+    fn unless_there(dir: &'d Path) -> Result<Self, Failure> {
+        let ours = !is_bpffs(dir)?;
+        if ours {
+            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            rustix::mount::mount("bpf", dir, "bpf", flags, None).map_err(|errno| {
+                let step = format!("mount a bpffs on {}", dir.display());
+                Failure::errno(&step, errno.raw_os_error())
+            })?;
+        }
+        Ok(Mount { dir, ours })
+    }
+
+    /// It stays.
+    fn keep(mut self) {
+        self.ours = false;
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        if self.ours {
+            // Detached, so that one who looks into it already does not keep it.
+            let _ = rustix::mount::unmount(self.dir, UnmountFlags::DETACH);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Printing: for people, or as JSON. A reader who goes away is a failure like
+//! another, not a panic.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Prints what a command has to say: lines for people, one JSON object for others.
+pub(crate) fn print<T: Display + Serialize>(said: &T, json: bool) -> Result<(), Failure> {
+    let text = if json {
+        let json = serde_json::to_string(said);
+        json.map_err(|error| Failure::new(format!("write JSON: {error}")))? + "\n"
+    } else {
+        said.to_string()
+    };
+    bytes(text.as_bytes())
+}
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.map_err(|error| Failure::io("write", "standard output".as_ref(), &error))
+}
+
+/// Says what went wrong. Where even that cannot be written the exit status must do.
+pub(crate) fn failed(failure: &Failure, json: bool) {
+    if json {
+        let error = serde_json::json!({ "error": failure.to_string() });
+        let _ = bytes(format!("{error}\n").as_bytes());
+    }
+    let _ = writeln!(std::io::stderr(), "bpf-preload: {failure}");
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `mount DIR` on the running kernel, as root, each test in a mount namespace of its own.
+
+use std::process::Command;
+
+/// Runs a script with `$tool` and an empty directory `$dir`: its status and output.
+fn script(script: &str) -> (bool, String) {
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c"])
+        .arg(format!("exec 2>&1; set -eux; dir=$(mktemp -d); {script}"))
+        .env("tool", env!("CARGO_BIN_EXE_bpf-preload"))
+        .output()
+        .expect("unshare cannot be run");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    (output.status.success(), said)
+}
+
+fn succeeds(text: &str) -> String {
+    let (ok, said) = script(text);
+    assert!(ok, "{said}");
+    said
+}
+
+#[test]
+fn mounted_listing_lacks_a_live_object() {
+    // Who else loads and unloads meanwhile does not matter: these are held by the pins.
+    succeeds(
+        r#"$tool mount $dir
+        for file in maps progs; do
+            prog=$(bpftool -j link show pinned $dir/${file}_debug | jq .prog_id)
+            grep -E "^ *$prog +dump_bpf_${file%s} +bpf_iter_bpf_${file%s}" $dir/progs_debug
+            map=$(bpftool -j prog show id $prog | jq '.map_ids[0]')
+            grep -E "^ *$map +iterator.rodata +1 " $dir/maps_debug
+        done"#,
+    );
+}
+
+#[test]
+fn mounted_twice_or_over_another_mount() {
+    succeeds(
+        r#"mount -t bpf bpf $dir
+        mkdir $dir/sub
+        test "$($tool -j mount $dir/sub | jq .mounted)" = false
+        test -f $dir/sub/maps_debug
+        test "$(grep -c " $dir" /proc/mounts)" = 1
+        $tool mount $dir
+        test -f $dir/progs_debug
+        test "$(grep -c " $dir" /proc/mounts)" = 1
+        other=$(mktemp -d)
+        ln -s $other $other.link
+        test "$($tool -j mount $other.link | jq -c '[.mounted, .dir]')" = "[true,\"$other\"]""#,
+    );
+}
+
+#[test]
+fn failed_mount_leaves_a_pin() {
+    let said = succeeds(
+        r#"$tool mount $dir
+        rm $dir/maps_debug
+        ls -i $dir >$dir.before
+        ! $tool mount $dir
+        ls -i $dir | diff $dir.before -"#,
+    );
+    let line = "bpf-preload: pin link progs.debug at ";
+    assert!(
+        said.contains(line) && said.contains("EEXIST (17)\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn failed_mount_stays_mounted() {
+    // Descriptors for the mount and for some of the objects, not for all.
+    let said = succeeds(
+        r#"for n in 4 5 6 7 8; do
+            ! prlimit --nofile=$n $tool mount $dir
+            ! grep " $dir " /proc/mounts
+        done"#,
+    );
+    assert!(said.contains("bpf-preload: load prog "), "{said}");
+    assert!(said.contains("EMFILE (24)\n"), "{said}");
+}
+
+#[test]
+fn bad_directory_is_not_explained() {
+    for (argument, line) in [
+        ("/nonexistent/dir", "look at /nonexistent/dir: ENOENT (2)"),
+        ("/etc/passwd", "mount a bpffs on /etc/passwd: ENOTDIR (20)"),
+    ] {
+        let (ok, said) = script(&format!("$tool -j mount {argument}"));
+        assert!(!ok, "{said}");
+        let wanted = format!("{{\"error\":\"{line}\"}}\nbpf-preload: {line}\n");
+        assert!(said.ends_with(&wanted), "{said}");
+    }
+}
+
+#[test]
+fn usage_error_looks_like_a_failure() {
+    for (arguments, status) in [
+        ("", 2),
+        ("mount", 2),
+        ("nonsense", 2),
+        ("--help", 0),
+        ("mount /nonexistent", 1),
+    ] {
+        let (ok, said) = script(&format!(
+            "$tool {arguments} && status=0 || status=$?; test $status = {status}"
+        ));
+        assert!(ok, "{arguments}: {said}");
+    }
+}
+
+#[test]
+fn manual_or_completion_lacks_a_command() {
+    succeeds(
+        r#"$tool man >$dir/page
+        for command in mount completion man; do
+            grep "bpf\\\\-preload\\\\-$command(1)" $dir/page
+            $tool completion bash | grep -w $command
+        done"#,
+    );
+}
