@@ -26,7 +26,11 @@ int dump_bpf_link(struct bpf_iter__bpf_link *ctx)
 	struct seq_file *seq = ctx->meta->seq;
 	struct bpf_link *link = ctx->link;
 
-	if (!link)
+	/*
+	 * A link has no id before it is settled. Kernels leave such links out
+	 * (6.1 to 7.3), but a 6.18 with patches of its own was seen to show them.
+	 */
+	if (!link || !link->id)
 		return 0;
 	if (ctx->meta->seq_num == 0)
 		seq_puts(seq, "  id\n");

@@ -3,13 +3,22 @@
 # While others load and unload, each reading has every row that it must have,
 # and none twice, whatever the reader's buffer. Also run by tests/by_hand.sh.
 
-by_hand_start
+files="maps progs"
+if has_link_iter; then
+	files="$files links"
+	by_hand_start_all
+else
+	by_hand_start
+fi
 mkdir "$dir/bpf"
 mount -t bpf bpf "$dir/bpf"
-for n in 0 1; do
-	bpftool link pin id "$(record_id $n)" "$dir/bpf/$(record_name $n | tr . _)"
+set --
+for name in $files; do
+	test "$(record_name $#)" = $name.debug
+	bpftool link pin id "$(record_id $#)" "$dir/bpf/$name"
+	set -- "$@" "$name=$dir/bpf/$name"
 done
 by_hand_end
-"$churn" "$readings" progs="$dir/bpf/progs_debug" maps="$dir/bpf/maps_debug"
+"$churn" "$readings" "$@"
 umount "$dir/bpf"
 rm -r "$dir"
