@@ -3,7 +3,7 @@
 //! is the load sequence, top to bottom: kernel BTF, names, BTF, maps,
 //! relocation, programs, links, ids.
 
-use preload_image::{Image, MapAt, ProgAt, Str, core_kind, map_flags};
+use preload_image::{Image, Map, MapAt, ProgAt, Str, map_flags, need, object_flags};
 
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
@@ -81,6 +81,35 @@ impl<'a, S: Sys> Loaded<'a, S> {
     }
 }
 
+/// A map or program that was loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'a> {
+    /// Name, as the object declares it: whole.
+    pub name: &'a [u8],
+    /// Its fd.
+    pub fd: i32,
+}
+
+impl<'a, S: Sys> Loaded<'a, S> {
+    /// The maps, in the image's order; templates are none.
+    pub fn maps(&self) -> impl Iterator<Item = Object<'a>> + use<'_, 'a, S> {
+        let maps = self.image.maps().each().zip(self.map_fds.iter());
+        maps.filter(|(_, fd)| **fd >= 0).map(|(map, fd)| Object {
+            name: self.image.str(map.name()),
+            fd: *fd,
+        })
+    }
+
+    /// The programs, in the image's order.
+    pub fn progs(&self) -> impl Iterator<Item = Object<'a>> + use<'_, 'a, S> {
+        let progs = self.image.progs().each().zip(self.progs.iter());
+        progs.map(|(prog, made)| Object {
+            name: self.image.str(prog.name()),
+            fd: made[PROG],
+        })
+    }
+}
+
 impl<S: Sys> Drop for Loaded<'_, S> {
     fn drop(&mut self) {
         let close = |fd: i32| {
@@ -114,7 +143,7 @@ pub fn load<'a, S: Sys>(
         error,
     };
     let loaded = Loaded::new(&mut load).and_then(|mut loaded| {
-        run::<{ core_kind::ALL }, S>(&mut load, &mut loaded, &mut None, search)?;
+        run::<{ need::ALL }, S>(&mut load, &mut loaded, &mut None, search)?;
         Ok(loaded)
     });
     loaded.map_err(|failed| {
@@ -137,6 +166,10 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
 
     // What the image needs to know of the running kernel.
     load.begin("read object", object);
+    if KINDS & need::FOREIGN != 0 && image.object().flags & object_flags::INCOMPLETE != 0 {
+        load.error.put(b"not completed for this machine");
+        return Err(Failed::TOLD);
+    }
     let local = read_object(load)?;
     load.begin("read kernel BTF", Str::default());
     let mut names = Default::default();
@@ -162,11 +195,21 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     // BTF and maps, which programs refer to.
     load.begin("load BTF of", object);
     if !image.btf().is_empty() {
-        loaded.btf_fd = bpf::btf_load(load.sys, image.btf())?;
+        match bpf::btf_load(load.sys, image.btf()) {
+            Ok(fd) => loaded.btf_fd = fd,
+            // As in libbpf, programs then go without: what needs it fails by itself.
+            Err(_) if KINDS & need::FOREIGN != 0 => {}
+            Err(errno) => return Err(errno.into()),
+        }
     }
     for (map, fd) in image.maps().each().zip(loaded.map_fds.iter_mut()) {
-        *fd = create_map(load, map, loaded.btf_fd)?;
-        fill_map(load, map, *fd)?;
+        // A template is made where it is needed; what the caller gave is not made again.
+        let template = KINDS & need::TEMPLATES != 0 && map.flags() & map_flags::TEMPLATE != 0;
+        let given = KINDS & need::FOREIGN != 0 && *fd >= 0;
+        if !template && !given {
+            *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd)?;
+            fill_map(load, map, *fd)?;
+        }
     }
 
     // Programs, relocated for this kernel.
@@ -178,6 +221,9 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     for (prog, made) in image.progs().each().zip(loaded.progs.iter_mut()) {
         let insns = relocator.relocate(load, prog)?;
         made[PROG] = relocator.load(load, prog, insns, loaded.btf_fd)?;
+    }
+    if KINDS & need::SLOTS != 0 {
+        fill_slots(load, loaded.map_fds, loaded.progs)?;
     }
 
     // Links: all or none.
@@ -217,29 +263,80 @@ fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, Failed> {
 
 /// `BPF_MAP_CREATE`.
 #[inline(never)]
-fn create_map<S: Sys>(
+fn create_map<const KINDS: u32, S: Sys>(
     load: &mut Load<'_, '_, S>,
     map: MapAt<'_>,
     btf_fd: i32,
 ) -> Result<i32, Failed> {
-    load.begin("create map", map.name());
-    let typed = map.btf_value_type_id() != 0;
     let mut attr = MapCreate {
         map_type: map.map_type(),
         key_size: map.key_size(),
         value_size: map.value_size(),
         max_entries: map.max_entries(),
         map_flags: map.map_flags(),
-        btf_fd: if typed { btf_fd as u32 } else { 0 },
-        btf_key_type_id: map.btf_key_type_id(),
-        btf_value_type_id: map.btf_value_type_id(),
         ..MapCreate::default()
     };
-    Ok(bpf::map_create(
-        load.sys,
-        load.image.str(map.name()),
-        &mut attr,
-    )?)
+    if map.btf_value_type_id() != 0 && btf_fd >= 0 {
+        attr.btf_fd = btf_fd as u32;
+        attr.btf_key_type_id = map.btf_key_type_id();
+        attr.btf_value_type_id = map.btf_value_type_id();
+    }
+    if KINDS & need::FOREIGN != 0 {
+        attr.numa_node = map.numa_node();
+        attr.map_extra = map.map_extra();
+    }
+    let mut template = None;
+    if KINDS & need::TEMPLATES != 0
+        && let Some(inner) = map.inner().checked_sub(1)
+    {
+        let inner = load.image.maps().at(inner).unwrap_or_default();
+        // A template holds no maps itself: none that says so would be its own.
+        if inner.inner() == 0 {
+            let fd = create_map::<KINDS, S>(load, inner, btf_fd)?;
+            attr.inner_map_fd = fd as u32;
+            template = Some(fd);
+        }
+    }
+    load.begin("create map", map.name());
+    let name = load.image.str(map.name());
+    let mut created = bpf::map_create(load.sys, name, &mut attr);
+    // libbpf does the same: types that a kernel does not want are not what a map is for.
+    if KINDS & need::FOREIGN != 0 && created.is_err() && attr.btf_fd != 0 {
+        (attr.btf_fd, attr.btf_key_type_id, attr.btf_value_type_id) = (0, 0, 0);
+        created = bpf::map_create(load.sys, name, &mut attr).or(created);
+    }
+    if let Some(fd) = template {
+        load.sys.close(fd);
+    }
+    Ok(created?)
+}
+
+/// Maps into maps, programs into arrays of programs.
+#[inline(never)]
+fn fill_slots<S: Sys>(
+    load: &mut Load<'_, '_, S>,
+    map_fds: &[i32],
+    progs: &[[i32; 3]],
+) -> Result<(), Failed> {
+    for (map, map_fd) in load.image.maps().each().zip(map_fds) {
+        for slot in load.image.slots(map.slots()).each() {
+            load.begin("fill map", map.name());
+            let index = slot.index() as usize;
+            let fd = match map.map_type() {
+                Map::PROG_ARRAY => progs.get(index).map(|made| made[PROG]),
+                _ => map_fds.get(index).copied(),
+            };
+            // Keys are indices, and what the map gets is an fd: in other maps
+            // the kernel would read more than is there.
+            if map.key_size() != 4 || map.value_size() != 4 {
+                return Err(Errno(libc::EINVAL).into());
+            }
+            let key = slot.key().to_ne_bytes();
+            let fd = fd.unwrap_or(-1).to_ne_bytes();
+            bpf::map_update_elem(load.sys, *map_fd, &key, &fd)?;
+        }
+    }
+    Ok(())
 }
 
 /// Initial contents, and then no more.

@@ -117,6 +117,17 @@ pub fn set_btf_id(insns: &mut [u64], index: u32, id: u32) -> Result<(), PatchErr
     Ok(())
 }
 
+/// `ld_imm64` of a plain number.
+///
+/// # Errors
+/// [`PatchError::Form`] if it is another instruction.
+pub fn set_value(insns: &mut [u64], index: u32, value: u64) -> Result<(), PatchError> {
+    let (first, second) = at_code(insns, index, LD_IMM64)?;
+    *first = with_imm(with_src(*first, 0), value as u32);
+    *second.ok_or(PatchError::Form)? = with_imm(0, (value >> 32) as u32);
+    Ok(())
+}
+
 /// Call of a kfunc: its BTF id, or poison with the index of the extern if that is 0.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Typed ksyms: kernel variables and kfuncs that a program names.
+//! Ksyms: kernel variables and kfuncs that a program names.
 
-use preload_image::{Str, extern_flags};
+use preload_image::{Str, extern_flags, need};
 
 use crate::btf::kind;
 use crate::core_match::Relation;
@@ -28,7 +28,14 @@ pub fn resolve<'a, const KINDS: u32, S>(
     for (ksym, id) in externs.each().zip(ids.iter_mut()) {
         let mut optional = ksym.flags() & extern_flags::WEAK != 0;
         load.begin(STEP, ksym.name());
-        let found = core.targets.first(ksym.target());
+        if KINDS & need::ADDRESSES != 0 && ksym.target() == 0 {
+            if ksym.address() == 0 && !optional {
+                load.error.put(b"not in /proc/kallsyms");
+                return Err(Failed::TOLD);
+            }
+            continue;
+        }
+        let found = core.targets.first(ksym.target().wrapping_sub(1));
         let mut type_id = 0;
         if found != 0 {
             let t = kernel.type_by_id(found);

@@ -2,7 +2,7 @@
 //! One program: its instructions relocated for this kernel, its load, and what
 //! the verifier has against it.
 
-use preload_image::{CoreReloAt, ProgAt, ReloAt, core_flags, core_kind, relo_kind};
+use preload_image::{CoreReloAt, ProgAt, ReloAt, core_flags, core_kind, need, relo_kind};
 
 use crate::arena::Arena;
 use crate::btf::kind;
@@ -82,6 +82,10 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
                 insn::set_map_fd(insns, relo.insn(), fd)
             }
             relo_kind::EXTERN_LD64 => insn::set_btf_id(insns, relo.insn(), id),
+            relo_kind::ADDRESS if KINDS & need::ADDRESSES != 0 => {
+                let ksym = self.core.image.externs().at(relo.index());
+                insn::set_value(insns, relo.insn(), ksym.unwrap_or_default().address())
+            }
             _ => insn::set_kfunc(insns, relo.insn(), id, relo.index()),
         }
     }
@@ -158,10 +162,14 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
                 return Err(Failed::TOLD);
             }
         }
+        let (mut func_info, mut line_info) = (prog.func_info(), prog.line_info());
+        if KINDS & need::FOREIGN != 0 && btf_fd < 0 {
+            (func_info, line_info) = Default::default();
+        }
         let bytes = ProgBytes {
             insns,
-            func_info: image.func_info(prog.func_info()),
-            line_info: image.line_info(prog.line_info()),
+            func_info: image.func_info(func_info),
+            line_info: image.line_info(line_info),
             license: image.c_str(image.object().license),
             name: image.str(prog.name()),
         };

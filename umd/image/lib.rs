@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The preload image: what lowering leaves of a BPF object file.
 //!
-//! An image is a header and fifteen sections: flat tables of records made of
+//! An image is a header and seventeen sections: flat tables of records made of
 //! little-endian `u32` words, and byte sections (strings, BTF, data,
 //! instructions, func_info, line_info). Records name each other by index and by
 //! [`Span`], never by address, so that an image is a pure function of the object
@@ -28,15 +28,16 @@ pub use pack::pack;
 pub use pack::{packed_len, unpack};
 pub use read::{Image, ImageError, Records};
 pub use record::{
-    Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, ExternAt, Map, MapAt, Object, ObjectAt,
-    Prog, ProgAt, Record, Refers, Relo, ReloAt, Span, Str, Target, TargetAt, core_flags, core_kind,
-    extern_flags, map_flags, relo_kind, target_kind,
+    Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, ExternAt, Kconfig, KconfigAt, Map, MapAt,
+    Object, ObjectAt, Prog, ProgAt, Record, Refers, Relo, ReloAt, Slot, SlotAt, Span, Str, Target,
+    TargetAt, core_flags, core_kind, extern_flags, kconfig_flags, kconfig_kind, map_flags, need,
+    object_flags, relo_kind, target_kind,
 };
 #[cfg(feature = "writer")]
 pub use write::Writer;
 
 /// First four bytes of an image; the last one is the version of the format.
-pub const MAGIC: [u8; 4] = *b"BPI\x01";
+pub const MAGIC: [u8; 4] = *b"BPI\x02";
 
 /// Bytes of one BPF instruction.
 pub const INSN_BYTES: usize = 8;
@@ -79,8 +80,12 @@ pub enum Section {
     Targets,
     /// [`Extern`] records.
     Externs,
+    /// [`Slot`] records.
+    Slots,
+    /// [`Kconfig`] records.
+    Kconfigs,
 }
 
-pub(crate) const SECTIONS: usize = 15;
+pub(crate) const SECTIONS: usize = 17;
 /// Magic, total length, then `{offset, len}` in bytes for each section.
 pub(crate) const HEADER_BYTES: usize = 8 + 8 * SECTIONS;

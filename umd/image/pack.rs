@@ -13,7 +13,7 @@ use crate::read::{ELEMENT_BYTES, word};
 use crate::{HEADER_BYTES, Image, ImageError, lz4};
 
 /// First four bytes of a packed image; the last one is the version of the image.
-const MAGIC: [u8; 4] = *b"BPZ\x01";
+const MAGIC: [u8; 4] = *b"BPZ\x02";
 /// Bytes before the block.
 const START: usize = 8;
 

@@ -8,8 +8,8 @@
 use core::marker::PhantomData;
 
 use crate::record::{
-    Accessor, AccessorAt, CoreRelo, Extern, Map, Object, Prog, Record, Refers, Relo, Span, Str,
-    Target, relo_kind,
+    Accessor, AccessorAt, CoreRelo, Extern, Kconfig, Map, Object, Prog, Record, Refers, Relo, Slot,
+    Span, Str, Target, map_flags, need, object_flags, relo_kind,
 };
 use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
 
@@ -98,7 +98,7 @@ impl<'a, R: Record> Records<'a, R> {
 }
 
 /// Each section of elements: its name, and what the fields of one refer to.
-const TABLES: [(Section, &str, &[Refers]); 13] = [
+const TABLES: [(Section, &str, &[Refers]); 15] = [
     (Section::Object, "object", Object::REFERS),
     (Section::Insns, "instructions", &[]),
     (Section::FuncInfo, "func_info", &[]),
@@ -110,6 +110,8 @@ const TABLES: [(Section, &str, &[Refers]); 13] = [
     (Section::Accessors, "accessor", Accessor::REFERS),
     (Section::Targets, "target", Target::REFERS),
     (Section::Externs, "extern", Extern::REFERS),
+    (Section::Slots, "slot", Slot::REFERS),
+    (Section::Kconfigs, "kconfig", Kconfig::REFERS),
     (Section::Btf, "BTF", &[]),
     (Section::Data, "data", &[]),
 ];
@@ -130,6 +132,8 @@ pub(crate) const ELEMENT_BYTES: [u8; SECTIONS] = {
     bytes[Section::Accessors as usize] = Accessor::BYTES as u8;
     bytes[Section::Targets as usize] = Target::BYTES as u8;
     bytes[Section::Externs as usize] = Extern::BYTES as u8;
+    bytes[Section::Slots as usize] = Slot::BYTES as u8;
+    bytes[Section::Kconfigs as usize] = Kconfig::BYTES as u8;
     bytes
 };
 
@@ -242,10 +246,20 @@ impl<'a> Image<'a> {
         if let Some(i) = self.maps().iter().position(|m| bad(&m)) {
             return Err(self.wrong("map data", Section::Maps, i * Map::BYTES));
         }
+        let bad = |m: &Map| {
+            let all = match m.map_type {
+                Map::PROG_ARRAY => self.progs().len(),
+                _ => self.maps().len(),
+            };
+            self.slots(m.slots).iter().any(|s| s.index as usize >= all)
+        };
+        if let Some(i) = self.maps().iter().position(|m| bad(&m)) {
+            return Err(self.wrong("map slots", Section::Maps, i * Map::BYTES));
+        }
         let relos = Records::<Relo>::new(self.section(Section::Relos));
         let bad = |r: &Relo| match r.kind {
             relo_kind::MAP => self.maps().get(r.index).is_none(),
-            relo_kind::EXTERN_LD64 | relo_kind::EXTERN_CALL => {
+            relo_kind::EXTERN_LD64 | relo_kind::EXTERN_CALL | relo_kind::ADDRESS => {
                 self.externs().get(r.index).is_none()
             }
             _ => true,
@@ -400,12 +414,38 @@ impl<'a> Image<'a> {
         Records::new(self.section(Section::CoreRelos)).span(span)
     }
 
-    /// The kinds of all CO-RE relocations, a bit for each.
+    /// The variables of `.kconfig`.
+    #[must_use]
+    pub fn kconfigs(&self) -> Records<'a, Kconfig> {
+        Records::new(self.section(Section::Kconfigs))
+    }
+
+    /// What goes into a map.
+    #[must_use]
+    pub fn slots(&self, span: Span) -> Records<'a, Slot> {
+        Records::new(self.section(Section::Slots)).span(span)
+    }
+
+    /// What it asks of its executor: the kinds of all CO-RE relocations, a bit for
+    /// each, and those of [`need`].
     #[must_use]
     pub fn core_kinds(&self) -> u32 {
         let relos = Records::<CoreRelo>::new(self.section(Section::CoreRelos));
-        relos.iter().fold(0, |kinds, relo| {
+        let kinds = relos.iter().fold(0, |kinds, relo| {
             kinds | 1u32.checked_shl(relo.kind).unwrap_or(0)
+        });
+        let flag = |set: bool, need: u32| if set { need } else { 0 };
+        let incomplete = self.object().flags & object_flags::INCOMPLETE != 0;
+        let addresses = self.externs().iter().any(|e| e.target == 0);
+        let kinds = kinds | flag(incomplete, need::COMPLETION) | flag(addresses, need::ADDRESSES);
+        self.maps().iter().fold(kinds, |mut needs, map| {
+            if map.inner != 0 || map.flags & map_flags::TEMPLATE != 0 {
+                needs |= need::TEMPLATES;
+            }
+            if map.slots.len != 0 {
+                needs |= need::SLOTS;
+            }
+            needs
         })
     }
 

@@ -189,7 +189,17 @@ record! {
         name: Str,
         /// Licence that PROG_LOAD passes to the kernel.
         license: Str,
+        /// Bits of [`object_flags`].
+        flags: u32,
     }
+}
+
+/// Bits of [`Object::flags`].
+pub mod object_flags {
+    /// Something is missing that only the machine knows on which it is loaded, and
+    /// that an executor does not look for: values of `.kconfig`, addresses out of
+    /// kallsyms, a number of CPUs. Whoever fills that in clears this.
+    pub const INCOMPLETE: u32 = 1;
 }
 
 record! {
@@ -215,13 +225,62 @@ record! {
         data: Span => Refers::Span(Section::Data),
         /// Bits of [`map_flags`].
         flags: u32,
+        /// NUMA node, if `BPF_F_NUMA_NODE` is among the flags.
+        numa_node: u32,
+        /// 1 + index of the [`Map`] that says what the maps in this one are like; 0: it holds none.
+        inner: u32 => Refers::IndexOrNone(Section::Maps),
+        /// Maps or programs that are put into it.
+        slots: Span => Refers::Span(Section::Slots),
+        /// `map_extra` of `BPF_MAP_CREATE`, by map type.
+        map_extra: u64,
     }
+}
+
+impl Map {
+    /// `BPF_MAP_TYPE_PROG_ARRAY`, whose slots are programs.
+    pub const PROG_ARRAY: u32 = 3;
 }
 
 /// Bits of [`Map::flags`].
 pub mod map_flags {
     /// `BPF_MAP_FREEZE` after the data is written.
     pub const FREEZE: u32 = 1;
+    /// No map of its own, but what the maps in others are like.
+    pub const TEMPLATE: u32 = 2;
+    /// `pinning` of the declaration: the map is the one pinned under its name, or
+    /// becomes that. For whoever has a bpffs; an executor makes a map like any other.
+    pub const PIN_BY_NAME: u32 = 4;
+    /// `max_entries` is to be the number of possible CPUs. For whoever knows it.
+    pub const ENTRY_PER_CPU: u32 = 8;
+}
+
+record! {
+    /// What is put into a map of maps or programs before it is used.
+    Slot, SlotAt {
+        /// Key, an index.
+        key: u32,
+        /// Index of the [`Map`], or of the [`Prog`] if the map is a `BPF_MAP_TYPE_PROG_ARRAY`.
+        index: u32,
+    }
+}
+
+/// What an image asks of its executor, a bit for each, beside the kinds of its
+/// CO-RE relocations, which are the lowest bits. A binary that carries one
+/// image leaves out the code for all else.
+pub mod need {
+    /// Maps in maps, from a template.
+    pub const TEMPLATES: u32 = 1 << 16;
+    /// Slots.
+    pub const SLOTS: u32 = 1 << 17;
+    /// Ksyms without a type.
+    pub const ADDRESSES: u32 = 1 << 18;
+    /// What [`object_flags::INCOMPLETE`](super::object_flags::INCOMPLETE) says.
+    pub const COMPLETION: u32 = 1 << 19;
+    /// For objects that nobody here wrote: what a kernel's refusal leaves to try
+    /// and to tell. No image asks for it.
+    pub const FOREIGN: u32 = 1 << 31;
+    /// All of them, and all kinds of CO-RE relocations.
+    pub const ALL: u32 = u32::MAX;
 }
 
 record! {
@@ -273,6 +332,8 @@ pub mod relo_kind {
     pub const EXTERN_LD64: u32 = 1;
     /// Call of a kfunc.
     pub const EXTERN_CALL: u32 = 2;
+    /// `ld_imm64` of the address of a ksym without a type.
+    pub const ADDRESS: u32 = 3;
 }
 
 record! {
@@ -368,16 +429,18 @@ pub mod target_kind {
 }
 
 record! {
-    /// A typed ksym: kernel variable or kfunc.
+    /// A ksym: kernel variable or kfunc.
     Extern, ExternAt {
         /// Its name as the program knows it.
         name: Str,
-        /// Index of the [`Target`].
-        target: u32 => Refers::Index(Section::Targets),
+        /// 1 + index of the [`Target`]; 0 for one without a type.
+        target: u32 => Refers::IndexOrNone(Section::Targets),
         /// Local type in the image's BTF that the kernel's must be compatible with: the variable's type, the kfunc's prototype.
         type_id: u32,
         /// Bits of [`extern_flags`].
         flags: u32,
+        /// Its address, of one without a type; 0 as long as it is not known.
+        address: u64,
     }
 }
 
@@ -385,4 +448,36 @@ record! {
 pub mod extern_flags {
     /// May be missing: its address is 0 then and calls are poisoned.
     pub const WEAK: u32 = 1;
+}
+
+record! {
+    /// A variable of `.kconfig`, whose value is part of the data of a map.
+    Kconfig, KconfigAt {
+        /// Its name, that of a configuration option or one that begins with `LINUX_`.
+        name: Str,
+        /// The bytes of its value, zeroed.
+        value: Span => Refers::Span(Section::Data),
+        /// One of [`kconfig_kind`].
+        kind: u32,
+        /// Bits of [`kconfig_flags`].
+        flags: u32,
+    }
+}
+
+/// Values of [`Kconfig::kind`].
+pub mod kconfig_kind {
+    #![expect(missing_docs, reason = "names and meaning are those of libbpf")]
+    pub const BOOL: u32 = 0;
+    pub const CHAR: u32 = 1;
+    pub const INT: u32 = 2;
+    pub const TRISTATE: u32 = 3;
+    pub const CHAR_ARRAY: u32 = 4;
+}
+
+/// Bits of [`Kconfig::flags`].
+pub mod kconfig_flags {
+    /// May be missing: its value is 0 then.
+    pub const WEAK: u32 = 1;
+    /// Its type is signed.
+    pub const SIGNED: u32 = 2;
 }

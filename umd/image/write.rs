@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::read::word;
 use crate::record::{
-    Accessor, CoreRelo, Extern, Map, Object, Prog, Record, Relo, Span, Str, Target,
+    Accessor, CoreRelo, Extern, Kconfig, Map, Object, Prog, Record, Relo, Slot, Span, Str, Target,
 };
 use crate::{
     FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, Image, ImageError, LINE_INFO_BYTES, MAGIC, SECTIONS,
@@ -30,6 +30,50 @@ impl Default for Writer {
 }
 
 impl Writer {
+    /// The contents of an image, to be changed: by whoever completes it for a machine.
+    #[must_use]
+    pub fn of(image: &Image<'_>) -> Self {
+        let mut writer = Writer {
+            sections: [const { Vec::new() }; SECTIONS],
+        };
+        for (at, section) in (8..).step_by(8).zip(&mut writer.sections) {
+            let start = word(image.bytes, at).unwrap_or(0) as usize;
+            let len = word(image.bytes, at + 4).unwrap_or(0) as usize;
+            let bytes = image.bytes.get(start..).and_then(|tail| tail.get(..len));
+            section.extend_from_slice(bytes.unwrap_or_default());
+        }
+        writer
+    }
+
+    /// Puts a record in the place of another one; nothing happens if there is none.
+    fn replace<R: Record>(&mut self, section: Section, index: u32, record: R) {
+        let start = (index as usize).saturating_mul(R::BYTES);
+        let places = self.section(section).get_mut(start..).unwrap_or_default();
+        let mut places = places.as_chunks_mut::<4>().0.iter_mut();
+        record.words(&mut |word| {
+            if let Some(place) = places.next() {
+                *place = word.to_le_bytes();
+            }
+        });
+    }
+
+    /// Changes a map.
+    pub fn replace_map(&mut self, index: u32, map: Map) {
+        self.replace(Section::Maps, index, map);
+    }
+
+    /// Changes an extern.
+    pub fn replace_extern(&mut self, index: u32, ksym: Extern) {
+        self.replace(Section::Externs, index, ksym);
+    }
+
+    /// Changes as many bytes of a span of data as both have.
+    pub fn replace_data(&mut self, span: Span, bytes: &[u8]) {
+        let data = self.section(Section::Data).get_mut(span.start as usize..);
+        let places = data.unwrap_or_default().iter_mut().take(span.len as usize);
+        places.zip(bytes).for_each(|(place, byte)| *place = *byte);
+    }
+
     fn section(&mut self, section: Section) -> &mut Vec<u8> {
         #[expect(clippy::indexing_slicing, reason = "a Section is less than SECTIONS")]
         &mut self.sections[section as usize]
@@ -112,6 +156,11 @@ impl Writer {
         self.append_records(Section::Maps, &[map]).start
     }
 
+    /// Appends what goes into one map.
+    pub fn slots(&mut self, slots: &[Slot]) -> Span {
+        self.append_records(Section::Slots, slots)
+    }
+
     /// Appends a program; the result is its index.
     pub fn prog(&mut self, prog: Prog) -> u32 {
         self.append_records(Section::Progs, &[prog]).start
@@ -144,7 +193,12 @@ impl Writer {
         }
     }
 
-    /// Appends a typed ksym; the result is its index.
+    /// Appends a variable of `.kconfig`.
+    pub fn kconfig(&mut self, kconfig: Kconfig) {
+        self.append_records(Section::Kconfigs, &[kconfig]);
+    }
+
+    /// Appends a ksym; the result is its index.
     pub fn extern_(&mut self, ksym: Extern) -> u32 {
         self.append_records(Section::Externs, &[ksym]).start
     }

@@ -153,6 +153,22 @@ impl<'a> Btf<'a> {
         None
     }
 
+    /// Alignment in bytes of an integer, an enum, or an array of those.
+    pub(crate) fn align(&self, id: u32) -> Option<u32> {
+        let mut id = self.skip_mods(id)?;
+        for _ in 0..MAX_DEPTH {
+            let ty = self.ty(id);
+            match ty.kind() {
+                kind::INT | kind::ENUM | kind::ENUM64 => {
+                    return Some(ty.third.min(8)).filter(|align| align.is_power_of_two());
+                }
+                kind::ARRAY => id = self.skip_mods(ty.array().0)?,
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// Size in bytes as libbpf resolves it, at most `u32::MAX`; `None` if the type has none.
     pub(crate) fn size(&self, mut id: u32) -> Option<u32> {
         let mut elements = 1u32;

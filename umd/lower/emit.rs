@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 
 use preload_image::{
-    self as image, Accessor, Object, Relo, Span, Str, Target, Writer, extern_flags, map_flags,
-    relo_kind, target_kind,
+    self as image, Accessor, Object, Relo, Slot, Span, Str, Target, Writer, extern_flags,
+    kconfig_flags, map_flags, object_flags, relo_kind, target_kind,
 };
 
 use crate::btf::{Btf, kind};
@@ -17,7 +17,7 @@ use crate::compact::Compact;
 use crate::core_relo::CoreRelo;
 use crate::core_spec::Step;
 use crate::error::{LowerError, Result};
-use crate::externs::Extern;
+use crate::externs::{Extern, What};
 use crate::func::Reference;
 use crate::maps::Map;
 use crate::prog::Prog;
@@ -44,10 +44,26 @@ impl Parts<'_, '_> {
         let object = Object {
             name: emit.str(self.name.as_bytes()),
             license: emit.str(self.license),
+            flags: self.flags(),
         };
         emit.writer.object(object);
-        self.maps.iter().for_each(|map| emit.map(map));
-        self.externs.iter().for_each(|ksym| emit.ksym(ksym));
+        // Templates last: what refers to maps by index counts the maps alone.
+        let mut templates = self.maps.len() as u32;
+        let mut kconfig_data = Span::default();
+        for map in self.maps {
+            let template = map.inner.as_ref().map(|_| templates);
+            let data = emit.map(map, template);
+            if map.is_kconfig() {
+                kconfig_data = data;
+            }
+            templates += u32::from(template.is_some());
+        }
+        for map in self.maps.iter().filter_map(|map| map.inner.as_deref()) {
+            emit.template(map);
+        }
+        self.externs
+            .iter()
+            .for_each(|ext| emit.ext(ext, kconfig_data));
         self.progs.iter().for_each(|prog| emit.prog(prog));
         emit.writer.btf(std::mem::take(&mut emit.compact.bytes));
         emit.writer.finish().map_err(|e| {
@@ -56,14 +72,32 @@ impl Parts<'_, '_> {
         })
     }
 
+    /// Is anything left to the machine on which the image is loaded?
+    fn flags(&self) -> u32 {
+        let maps = self.maps.iter();
+        let mut counted = maps.flat_map(|map| [Some(map), map.inner.as_deref()]);
+        let host = |e: &Extern| e.is_address() || e.kconfig().is_some();
+        if self.externs.iter().any(host) || counted.any(|m| m.is_some_and(Map::entry_per_cpu)) {
+            object_flags::INCOMPLETE
+        } else {
+            0
+        }
+    }
+
     /// Collects what the image refers to in BTF.
     fn compact(&self) -> Compact<'_> {
         let mut roots = Vec::new();
         let mut texts = Vec::new();
         for map in self.maps {
             roots.extend([map.key_type_id, map.value_type_id]);
+            if let Some(inner) = &map.inner {
+                roots.extend([inner.key_type_id, inner.value_type_id]);
+            }
         }
-        roots.extend(self.externs.iter().map(|e| e.type_id));
+        roots.extend(self.externs.iter().map(|e| match e.what {
+            What::Ksym { type_id, .. } => type_id,
+            What::Kconfig(_) => 0,
+        }));
         for linked in self.progs.iter().map(|p| &p.linked) {
             roots.extend(linked.func_info.iter().map(|(_, id)| *id));
             for (_, relo) in &linked.core_relos {
@@ -106,11 +140,38 @@ impl Emit<'_, '_> {
         self.writer.target(Target { name, kind })
     }
 
-    fn map(&mut self, map: &Map) {
-        let name = self.str(map.name.as_bytes());
-        let data = self.writer.data(map.data);
+    /// Writes a map; gives the place of its data.
+    fn map(&mut self, map: &Map, template: Option<u32>) -> Span {
+        let record = self.map_record(map);
+        let slots = map.slots.iter().map(|&(key, index)| Slot { key, index });
+        let slots = self.writer.slots(&slots.collect::<Vec<_>>());
+        let inner = template.map_or(0, |index| 1 + index);
         self.writer.map(image::Map {
-            name,
+            inner,
+            slots,
+            ..record
+        });
+        record.data
+    }
+
+    /// What the maps in another one are like.
+    fn template(&mut self, map: &Map) {
+        let mut record = self.map_record(map);
+        record.flags |= map_flags::TEMPLATE;
+        self.writer.map(record);
+    }
+
+    fn map_record(&mut self, map: &Map) -> image::Map {
+        let mut flags = 0;
+        for (bit, set) in [
+            (map_flags::FREEZE, map.freeze),
+            (map_flags::PIN_BY_NAME, map.pinned),
+            (map_flags::ENTRY_PER_CPU, map.entry_per_cpu()),
+        ] {
+            flags |= if set { bit } else { 0 };
+        }
+        image::Map {
+            name: self.str(map.name.as_bytes()),
             map_type: map.map_type,
             key_size: map.key_size,
             value_size: map.value_size,
@@ -118,22 +179,51 @@ impl Emit<'_, '_> {
             map_flags: map.map_flags,
             btf_key_type_id: self.compact.id(map.key_type_id),
             btf_value_type_id: self.compact.id(map.value_type_id),
-            data,
-            flags: if map.freeze { map_flags::FREEZE } else { 0 },
-        });
+            data: self.writer.data(&map.data),
+            flags,
+            numa_node: map.numa_node,
+            map_extra: map.map_extra,
+            inner: 0,
+            slots: Span::default(),
+        }
     }
 
     /// Weak or strong is for the executor to act on: it alone knows what is missing.
-    fn ksym(&mut self, ksym: &Extern) {
-        let name = self.str(ksym.name.as_bytes());
-        let essential = essential_name(ksym.name.as_bytes());
-        let target = self.target(essential, target_kind::EXACT | ksym.kind);
-        self.writer.extern_(image::Extern {
-            name,
-            target,
-            type_id: self.compact.id(ksym.type_id),
-            flags: if ksym.weak { extern_flags::WEAK } else { 0 },
-        });
+    fn ext(&mut self, ext: &Extern, kconfig_data: Span) {
+        let name = self.str(ext.name.as_bytes());
+        match &ext.what {
+            What::Ksym { kind, type_id } => {
+                let essential = essential_name(ext.name.as_bytes());
+                let target = match type_id {
+                    0 => 0,
+                    _ => 1 + self.target(essential, target_kind::EXACT | kind),
+                };
+                self.writer.extern_(image::Extern {
+                    name,
+                    target,
+                    type_id: self.compact.id(*type_id),
+                    flags: if ext.weak { extern_flags::WEAK } else { 0 },
+                    address: 0,
+                });
+            }
+            What::Kconfig(kconfig) => {
+                let weak = if ext.weak { kconfig_flags::WEAK } else { 0 };
+                let signed = if kconfig.signed {
+                    kconfig_flags::SIGNED
+                } else {
+                    0
+                };
+                self.writer.kconfig(image::Kconfig {
+                    name,
+                    value: Span {
+                        start: kconfig_data.start + kconfig.offset,
+                        len: kconfig.size,
+                    },
+                    kind: kconfig.kind,
+                    flags: weak | signed,
+                });
+            }
+        }
     }
 
     fn prog(&mut self, prog: &Prog) {
@@ -157,7 +247,8 @@ impl Emit<'_, '_> {
                     Reference::Map(i) => (relo_kind::MAP, *i),
                     Reference::ExternLd64(i) => (relo_kind::EXTERN_LD64, *i),
                     Reference::ExternCall(i) => (relo_kind::EXTERN_CALL, *i),
-                    Reference::Call(_) | Reference::Address(_) => return None,
+                    Reference::Address(i) => (relo_kind::ADDRESS, *i),
+                    Reference::Call(_) | Reference::FuncAddress(_) => return None,
                 };
                 Some(Relo {
                     insn: *insn,
@@ -181,14 +272,17 @@ impl Emit<'_, '_> {
             .flat_map(u32::to_le_bytes)
             .collect();
         let insns: Vec<u8> = insns.iter().flat_map(|insn| insn.bytes()).collect();
-        let attach_kind = target_kind::EXACT | prog.sec.attach.kind;
+        let attach_target = match &prog.sec.target {
+            Some((name, kind)) => 1 + self.target(name.as_bytes(), target_kind::EXACT | kind),
+            None => 0,
+        };
         let record = image::Prog {
             name: self.str(prog.name.as_bytes()),
             link_name: self.str(&prog.link_name),
             prog_type: prog.sec.prog_type,
             attach_type: prog.sec.attach_type,
             prog_flags: prog.sec.prog_flags,
-            attach_target: 1 + self.target(prog.attach_target.as_bytes(), attach_kind),
+            attach_target,
             insns: self.writer.insns(&insns),
             relos: self.writer.relos(&relos),
             core_relos: self.writer.core_relos(&core_relos),

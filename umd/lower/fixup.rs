@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use crate::btf::{self, Btf, kind};
 use crate::elf::{Elf, SHT_REL, STB_LOCAL, STT_OBJECT, Symbol};
 use crate::error::{LowerError, Result};
+use crate::externs::{KCONFIG, KSYMS};
 use crate::func::Funcs;
 
 /// Sections of externs: no such section in ELF, nothing to take from it.
-const EXTERN_SECTIONS: [&[u8]; 2] = [b".ksyms", b".kconfig"];
+const EXTERN_SECTIONS: [&[u8]; 2] = [KSYMS.as_bytes(), KCONFIG.as_bytes()];
 
 /// Completes every DATASEC: size, offsets of global variables, order.
 pub(crate) fn datasecs(btf: &mut Btf, elf: &Elf) -> Result<()> {

@@ -19,11 +19,13 @@ pub(crate) enum Reference {
     /// Sub-program called, by index into [`Funcs`].
     Call(usize),
     /// Sub-program whose address is taken.
-    Address(usize),
+    FuncAddress(usize),
     /// Map, or place in its value.
     Map(u32),
     /// Address of an extern.
     ExternLd64(u32),
+    /// Address of an extern without a type.
+    Address(u32),
     /// Call of an extern.
     ExternCall(u32),
 }
@@ -36,6 +38,8 @@ pub(crate) struct Func<'a> {
     /// First instruction, counted from the start of the section.
     pub(crate) start: u32,
     pub(crate) insns: Vec<Insn>,
+    /// Static in ELF.
+    pub(crate) local: bool,
     /// Global in ELF but hidden: static for the verifier.
     pub(crate) hidden: bool,
     /// By instruction, ascending.
@@ -98,6 +102,7 @@ impl<'a> Funcs<'a> {
                 section_name: section.name,
                 start: (symbol.value / 8) as u32,
                 insns: code.as_chunks().0.iter().map(|b| Insn::read(*b)).collect(),
+                local: symbol.bind == STB_LOCAL,
                 hidden: symbol.bind != STB_LOCAL && symbol.hidden,
                 references: Vec::new(),
                 core_relos: Vec::new(),

@@ -50,8 +50,10 @@ pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
     };
     fixup::datasecs(&mut btf, &elf).map_err(in_btf)?;
 
-    let maps = maps::collect(&elf, &btf, name)?;
     let externs = externs::collect(&elf, &btf)?;
+    let kconfig = externs::place_kconfig(&mut btf, &externs);
+    let mut maps = maps::collect(&elf, &btf, name)?;
+    maps.extend(kconfig.map(|(size, datasec)| maps::kconfig(name, size, datasec)));
     let mut funcs = Funcs::collect(&elf)?;
 
     if let Some(section) = elf.section(".BTF.ext") {
@@ -66,6 +68,8 @@ pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
     fixup::hidden_funcs(&mut btf, &funcs);
 
     let progs = prog::collect(&funcs, &btf)?;
+    let entries: Vec<usize> = progs.iter().map(|prog| prog.func).collect();
+    maps::fill_slots(&elf, &mut maps, &funcs, &entries)?;
     let parts = Parts {
         name,
         license: license(&elf),

@@ -26,48 +26,66 @@ pub(crate) struct Linked<'f> {
     placed: HashMap<usize, u32>,
 }
 
-/// Links the program at `index`.
-pub(crate) fn link<'f>(funcs: &'f Funcs, index: usize) -> Result<Linked<'f>> {
+/// Links the program at `index`, and what the verifier calls by itself: `callback`,
+/// the program's exception callback, if it has one.
+pub(crate) fn link<'f>(
+    funcs: &'f Funcs,
+    index: usize,
+    callback: Option<usize>,
+) -> Result<Linked<'f>> {
     let mut linked = Linked::default();
     let Some(main) = funcs.0.get(index) else {
         return Ok(linked);
     };
     let start = linked.append(main, index, main)?;
-    // Functions under way with their next reference: the caller waits until the
-    // sub-program it has just met is through, as in a depth-first walk.
-    let mut open = vec![(start, main.references.iter())];
-    while let Some((start, references)) = open.last_mut() {
-        let start = *start;
-        let Some(&(insn, reference)) = references.next() else {
-            open.pop();
-            continue;
-        };
-        let (Reference::Call(callee) | Reference::Address(callee)) = reference else {
-            continue;
-        };
-        let Some(target) = funcs.0.get(callee) else {
-            continue;
-        };
-        let place = match linked.placed.get(&callee) {
-            Some(place) => *place,
-            None => {
-                // Known before its own references are walked, so that recursion - for
-                // the verifier to refuse - ends here, too.
-                let place = linked.append(target, callee, main)?;
-                open.push((place, target.references.iter()));
-                place
-            }
-        };
-        // Relative to the next instruction, for calls and addresses alike.
-        let at = start + insn;
-        if let Some(insn) = linked.insns.get_mut(at as usize) {
-            insn.imm = place.wrapping_sub(at + 1) as i32;
-        }
+    linked.follow(funcs, main, start, main)?;
+    // Behind all that is called, as libbpf has it.
+    if let Some((index, func)) = callback.and_then(|index| Some((index, funcs.0.get(index)?)))
+        && !linked.placed.contains_key(&index)
+    {
+        let start = linked.append(func, index, main)?;
+        linked.follow(funcs, func, start, main)?;
     }
     Ok(linked)
 }
 
 impl<'f> Linked<'f> {
+    /// Appends all that a function of a program leads to.
+    fn follow(&mut self, funcs: &'f Funcs, func: &'f Func, start: u32, main: &Func) -> Result<()> {
+        // Functions under way with their next reference: the caller waits until the
+        // sub-program it has just met is through, as in a depth-first walk.
+        let mut open = vec![(start, func.references.iter())];
+        while let Some((start, references)) = open.last_mut() {
+            let start = *start;
+            let Some(&(insn, reference)) = references.next() else {
+                open.pop();
+                continue;
+            };
+            let (Reference::Call(callee) | Reference::FuncAddress(callee)) = reference else {
+                continue;
+            };
+            let Some(target) = funcs.0.get(callee) else {
+                continue;
+            };
+            let place = match self.placed.get(&callee) {
+                Some(place) => *place,
+                None => {
+                    // Known before its own references are walked, so that recursion - for
+                    // the verifier to refuse - ends here, too.
+                    let place = self.append(target, callee, main)?;
+                    open.push((place, target.references.iter()));
+                    place
+                }
+            };
+            // Relative to the next instruction, for calls and addresses alike.
+            let at = start + insn;
+            if let Some(insn) = self.insns.get_mut(at as usize) {
+                insn.imm = place.wrapping_sub(at + 1) as i32;
+            }
+        }
+        Ok(())
+    }
+
     /// Appends a function with all that belongs to it.
     fn append(&mut self, func: &'f Func, index: usize, main: &Func) -> Result<u32> {
         let start = self.insns.len();
@@ -80,7 +98,7 @@ impl<'f> Linked<'f> {
         self.insns.extend(&func.insns);
         self.placed.insert(index, start);
         for (insn, reference) in &func.references {
-            if !matches!(reference, Reference::Call(_) | Reference::Address(_)) {
+            if !matches!(reference, Reference::Call(_) | Reference::FuncAddress(_)) {
                 self.references.push((moved(*insn), *reference));
             }
         }

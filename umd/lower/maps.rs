@@ -2,16 +2,24 @@
 //! The maps: those that the program declares, and those behind its variables.
 //!
 //! Names, flags and order are libbpf's, so that `bpftool map` shows the same and
-//! whoever finds maps by name still does. What depends on the machine - a ring
-//! buffer's size in pages, one entry per CPU - nobody fills in yet: the kernel gets
-//! the object's numbers, and refuses those that it cannot take.
+//! whoever finds maps by name still does. What depends on the machine, like one
+//! entry per CPU, is left to whoever loads the image, with a flag that says so.
+
+use std::borrow::Cow;
 
 use crate::btf::{self, Btf, kind};
 use crate::elf::{Elf, SHT_NOBITS, SHT_PROGBITS, Section};
 use crate::error::{LowerError, Result, printable};
+use crate::externs::KCONFIG;
+use crate::func::Funcs;
 
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
+const BPF_MAP_TYPE_PERF_EVENT_ARRAY: u32 = 4;
+const BPF_MAP_TYPE_HASH_OF_MAPS: u32 = 13;
+const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 const BPF_MAP_TYPE_BLOOM_FILTER: u32 = 30;
+const BPF_MAP_TYPE_USER_RINGBUF: u32 = 31;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
@@ -23,7 +31,7 @@ const NAME_BYTES: usize = 15;
 /// Map types whose `BPF_MAP_CREATE` refuses types of key and value: arrays and
 /// hashes of kernel objects, stack traces, queues and stacks, arenas.
 const WITHOUT_BTF: [u32; 12] = [4, 7, 8, 14, 15, 16, 17, 18, 22, 23, 25, 33];
-/// Map types that need a map to be created from.
+/// Map types that hold maps.
 const MAPS_OF_MAPS: [u32; 2] = [12, 13];
 
 /// A map; the sizes and flags are those of `BPF_MAP_CREATE`.
@@ -43,8 +51,29 @@ pub(crate) struct Map<'a> {
     pub(crate) key_type_id: u32,
     pub(crate) value_type_id: u32,
     /// Initial value of key 0; empty: zeros, or nothing.
-    pub(crate) data: &'a [u8],
+    pub(crate) data: Cow<'a, [u8]>,
     pub(crate) freeze: bool,
+    pub(crate) numa_node: u32,
+    pub(crate) map_extra: u64,
+    pub(crate) pinned: bool,
+    /// What the maps in it are like.
+    pub(crate) inner: Option<Box<Map<'a>>>,
+    /// Offset of the slots from the start of its section, and what is in them: key
+    /// and index of a map or program.
+    pub(crate) values: Option<u64>,
+    pub(crate) slots: Vec<(u32, u32)>,
+}
+
+impl Map<'_> {
+    /// Is it the one of `.kconfig`?
+    pub(crate) fn is_kconfig(&self) -> bool {
+        self.section == usize::MAX
+    }
+
+    /// Is the number of entries that of the CPUs that there may be?
+    pub(crate) fn entry_per_cpu(&self) -> bool {
+        self.map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY && self.max_entries == 0
+    }
 }
 
 /// The maps in libbpf's order: declared ones as in BTF, then variables by section.
@@ -102,21 +131,152 @@ fn declared<'a>(
             offset: u64::from(offset),
             ..Map::default()
         };
-        for [member, type_id, _] in btf.ty(def).members() {
-            attribute(btf, &mut map, btf.str(member), type_id).map_err(wrong)?;
-        }
-        if map.map_type == 0 {
-            return new("map has no type");
-        }
-        if MAPS_OF_MAPS.contains(&map.map_type) {
-            return new("unsupported map of maps");
-        }
-        // A value type alone is refused, too, where maps have keys.
-        let keyless = map.key_type_id == 0 && map.map_type != BPF_MAP_TYPE_BLOOM_FILTER;
-        if keyless || WITHOUT_BTF.contains(&map.map_type) {
-            (map.key_type_id, map.value_type_id) = (0, 0);
-        }
+        definition(btf, &mut map, def).map_err(wrong)?;
+        map.values = map.values.map(|at| at + u64::from(offset));
         maps.push(map);
+    }
+    Ok(())
+}
+
+/// Takes over the members of a map's definition.
+fn definition(btf: &Btf, map: &mut Map, def: u32) -> Result<()> {
+    let new = |what: &str| Err(LowerError::new(what));
+    let members = btf.ty(def).members();
+    for (left, [member, type_id, bits]) in (0..btf.ty(def).vlen()).rev().zip(members) {
+        match btf.str(member) {
+            b"values" if left > 0 => return new("map attribute 'values' is not the last one"),
+            b"values" => {
+                values(btf, map, type_id)?;
+                map.values = Some(u64::from(bits / 8));
+            }
+            name => attribute(btf, map, name, type_id)?,
+        }
+    }
+    if map.map_type == 0 {
+        return new("map has no type");
+    }
+    if [BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_USER_RINGBUF].contains(&map.map_type) {
+        map.max_entries = whole_pages(map.max_entries);
+    }
+    // A value type alone is refused, too, where maps have keys.
+    let keyless = map.key_type_id == 0 && map.map_type != BPF_MAP_TYPE_BLOOM_FILTER;
+    if keyless || WITHOUT_BTF.contains(&map.map_type) || MAPS_OF_MAPS.contains(&map.map_type) {
+        (map.key_type_id, map.value_type_id) = (0, 0);
+    }
+    Ok(())
+}
+
+/// `__array(values, ...)`: what the maps in a map are like, or that it holds programs.
+fn values(btf: &Btf, map: &mut Map, type_id: u32) -> Result<()> {
+    let new = |what: &str| Err(LowerError::new(what));
+    let maps = MAPS_OF_MAPS.contains(&map.map_type);
+    if !maps && map.map_type != BPF_MAP_TYPE_PROG_ARRAY {
+        return new("map attribute 'values' of a map that holds neither maps nor programs");
+    }
+    if ![0, 4].contains(&map.value_size) {
+        return new(
+            "conflicting map attribute 'values': a map of maps or programs has values of 4 bytes",
+        );
+    }
+    map.value_size = 4;
+    let array = btf.ty(type_id);
+    let ptr = btf.ty(btf.skip_mods(array.array().0).unwrap_or(0));
+    let target = btf.skip_mods(ptr.third).unwrap_or(0);
+    if !array.is(kind::ARRAY) || array.array().1 != 0 || !ptr.is(kind::PTR) {
+        return new("map attribute 'values' is no __array() of pointers");
+    }
+    if !maps {
+        if !btf.ty(target).is(kind::FUNC_PROTO) {
+            return new("map attribute 'values' of a map of programs is no __array() of functions");
+        }
+        return Ok(());
+    }
+    if !btf.ty(target).is(kind::STRUCT) {
+        return new("map attribute 'values' of a map of maps is no __array() of maps");
+    }
+    let mut inner = Map {
+        name: format!("{}.inner", map.name),
+        ..Map::default()
+    };
+    definition(btf, &mut inner, target).map_err(|e| e.about("inner map"))?;
+    if inner.inner.is_some() || inner.values.is_some() {
+        return new("inner map: maps of maps of maps are not supported");
+    }
+    if inner.pinned {
+        return new("inner map: it cannot be pinned");
+    }
+    map.inner = Some(Box::new(inner));
+    Ok(())
+}
+
+/// Bytes of a ring buffer as the kernel takes them: a power of two of pages of 4 KiB.
+fn whole_pages(bytes: u32) -> u32 {
+    match bytes {
+        0 => 0,
+        _ => bytes.checked_next_power_of_two().unwrap_or(bytes).max(4096),
+    }
+}
+
+/// Puts into the maps what their declarations say: addresses of maps or programs,
+/// which are relocations of `.maps`. `progs` gives the index of the program that
+/// begins at a place in a section.
+pub(crate) fn fill_slots(
+    elf: &Elf,
+    maps: &mut [Map],
+    funcs: &Funcs,
+    progs: &[usize],
+) -> Result<()> {
+    for (rel_section, target) in elf.relocation_sections() {
+        let section = elf.sections.get(target);
+        if !section.is_some_and(|s| s.name == MAPS && s.kind == SHT_PROGBITS) {
+            continue;
+        }
+        for (i, rel) in rel_section.rels().enumerate() {
+            let wrong = |what: &str| {
+                LowerError::new(what)
+                    .section(rel_section.name)
+                    .at(16 * i as u64)
+            };
+            let symbol = elf.symbols.get(rel.symbol);
+            let symbol = symbol.ok_or_else(|| wrong("symbol does not exist"))?;
+            let place = symbol.section.map(|section| (section, symbol.value));
+            let wrong = |what: &str| wrong(what).symbol(elf.symbol_name(symbol));
+            // The map whose slots begin last before the place.
+            let within = maps.iter().enumerate().filter(|(_, map)| {
+                map.section == target && map.values.is_some_and(|at| at <= rel.offset)
+            });
+            let within = within
+                .max_by_key(|(_, map)| map.values)
+                .map(|(index, _)| index);
+            let Some((index, holder)) = within.and_then(|w| Some((w, maps.get(w)?))) else {
+                return Err(wrong(
+                    "relocation of a map that holds neither maps nor programs",
+                ));
+            };
+            let key = rel.offset - holder.values.unwrap_or(0);
+            let key = u32::try_from(key / 8).ok().filter(|_| key % 8 == 0);
+            let key = key.ok_or_else(|| wrong("relocation of no slot of the map"))?;
+            let found = if holder.map_type == BPF_MAP_TYPE_PROG_ARRAY {
+                let mut entries = progs.iter().map(|f| funcs.0.get(*f));
+                entries.position(|f| {
+                    let f = f.map(|f| (f.section, 8 * u64::from(f.start)));
+                    f.is_some() && f == place
+                })
+            } else {
+                if holder.map_type == BPF_MAP_TYPE_HASH_OF_MAPS && holder.key_size != 4 {
+                    return Err(wrong(
+                        "slot of a hash of maps whose keys are not 4 bytes long",
+                    ));
+                }
+                let is = |m: &Map| Some((m.section, m.offset)) == place && !m.variables;
+                maps.iter().position(is)
+            };
+            let found =
+                found.ok_or_else(|| wrong("what is put into the map is none of its kind"))?;
+            if let Some(holder) = maps.get_mut(index) {
+                holder.slots.push((key, found as u32));
+            }
+        }
     }
     Ok(())
 }
@@ -155,10 +315,33 @@ fn attribute(btf: &Btf, map: &mut Map, name: &[u8], type_id: u32) -> Result<()> 
             Err(LowerError::new(what))
         }
     };
+    // __ulong(name, n) is an enum with a value n.
+    let long = || {
+        let ty = btf.ty(type_id);
+        let word = |i: usize| ty.rest.get(i).copied().map(u64::from);
+        match ty.kind() {
+            // As everywhere in BTF, the 32 bits of an enum's value are signed.
+            kind::ENUM => Ok(word(1).map_or(0, |value| value as i32 as u64)),
+            kind::ENUM64 => Ok(word(1).unwrap_or(0) | word(2).unwrap_or(0) << 32),
+            _ => number().map(u64::from),
+        }
+    };
     match name {
         b"type" => map.map_type = number()?,
         b"max_entries" => map.max_entries = number()?,
         b"map_flags" => map.map_flags = number()?,
+        b"numa_node" => map.numa_node = number()?,
+        b"map_extra" => map.map_extra = long()?,
+        b"pinning" => {
+            map.pinned = match number()? {
+                0 => false,
+                1 => true,
+                other => {
+                    let what = format!("map attribute 'pinning' is {other}, not 0 or 1");
+                    return Err(LowerError::new(what));
+                }
+            }
+        }
         b"key_size" => map.key_size = agree(map.key_size, number()?)?,
         b"value_size" => map.value_size = agree(map.value_size, number()?)?,
         b"key" => {
@@ -224,10 +407,29 @@ fn variables<'a>(
         max_entries: 1,
         map_flags,
         value_type_id: datasec,
-        data: section.data,
+        data: Cow::Borrowed(section.data),
         freeze: rodata,
         ..Map::default()
     }))
+}
+
+/// The map behind the variables of `.kconfig`, whose values are not known here.
+pub(crate) fn kconfig<'a>(object: &str, size: u32, datasec: u32) -> Map<'a> {
+    Map {
+        name: variables_name(object, KCONFIG),
+        // None: there is no such section.
+        section: usize::MAX,
+        variables: true,
+        map_type: BPF_MAP_TYPE_ARRAY,
+        key_size: 4,
+        value_size: size,
+        max_entries: 1,
+        map_flags: BPF_F_RDONLY_PROG | BPF_F_MMAPABLE,
+        value_type_id: datasec,
+        data: Cow::Owned(vec![0; size as usize]),
+        freeze: true,
+        ..Map::default()
+    }
 }
 
 /// libbpf's name: as much of the object's name as leaves room for the section's,

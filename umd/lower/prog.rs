@@ -5,13 +5,15 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::btf::{Btf, kind};
-use crate::error::{LowerError, Result};
-use crate::func::Funcs;
+use crate::error::{LowerError, Result, printable};
+use crate::func::{Func, Funcs};
 use crate::link::{Linked, link};
 use crate::sec::{self, Sec};
 
 /// `btf_decl_tag("link_name:NAME")` on a program names the file of its link.
 const LINK_NAME: &[u8] = b"link_name:";
+/// `btf_decl_tag("exception_callback:NAME")` on a program: what `bpf_throw()` goes to.
+const EXCEPTION_CALLBACK: &[u8] = b"exception_callback:";
 /// The link name is part of a 16-byte field with a NUL (`kmod-shim/wire.h`).
 const LINK_NAME_BYTES: usize = 15;
 /// Most instructions of all programs together, so that a few functions that many
@@ -20,10 +22,11 @@ const MAX_INSNS: usize = 4 << 20;
 
 pub(crate) struct Prog<'f> {
     pub(crate) name: &'f str,
+    /// Index of its function.
+    pub(crate) func: usize,
     /// Empty: not attached.
     pub(crate) link_name: Vec<u8>,
-    pub(crate) sec: &'static Sec,
-    pub(crate) attach_target: String,
+    pub(crate) sec: Sec,
     pub(crate) linked: Linked<'f>,
 }
 
@@ -34,8 +37,11 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf) -> Result<Vec<Prog<'f>>> 
     let mut progs = Vec::new();
     let mut insns = 0;
     for (index, func) in funcs.0.iter().enumerate().filter(|(_, f)| !f.is_subprog()) {
+        if sec::is_optional(func.section_name) {
+            continue;
+        }
         let locate = |e| func.locate(0, e);
-        let (sec, attach_target) = sec::find(func.section_name).map_err(locate)?;
+        let sec = sec::find(func.section_name).map_err(locate)?;
         let type_id = func.func_info.first().map_or(0, |(_, id)| *id);
         let link_name = link_names.remove(&type_id).unwrap_or_default();
         if !link_name.is_empty() && !taken.insert(link_name.clone()) {
@@ -43,7 +49,8 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf) -> Result<Vec<Prog<'f>>> 
                 "link name is taken by another program",
             )));
         }
-        let linked = link(funcs, index)?;
+        let callback = exception_callback(btf, funcs, type_id).map_err(locate)?;
+        let linked = link(funcs, index, callback)?;
         insns += linked.insns.len();
         if insns > MAX_INSNS {
             let what = format!("programs of more than {MAX_INSNS} instructions in all");
@@ -51,9 +58,9 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf) -> Result<Vec<Prog<'f>>> 
         }
         progs.push(Prog {
             name: func.name,
+            func: index,
             link_name,
             sec,
-            attach_target,
             linked,
         });
     }
@@ -63,6 +70,31 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf) -> Result<Vec<Prog<'f>>> 
         return Err(LowerError::new(what).section(".BTF").symbol(btf.name(id)));
     }
     Ok(progs)
+}
+
+/// Index of the function that a program's `btf_decl_tag("exception_callback:NAME")`
+/// names: a global one in `.text`.
+fn exception_callback(btf: &Btf, funcs: &Funcs, type_id: u32) -> Result<Option<usize>> {
+    let mut tags = btf.iter().filter_map(|(_, tag)| {
+        let on = tag.is(kind::DECL_TAG) && tag.third == type_id && tag.extra() == u32::MAX;
+        btf.str(tag.name)
+            .strip_prefix(EXCEPTION_CALLBACK)
+            .filter(|_| on)
+    });
+    let Some(name) = tags.next().filter(|_| type_id != 0) else {
+        return Ok(None);
+    };
+    // Of two the verifier will say that they are one too many.
+    if tags.next().is_some() {
+        return Ok(None);
+    }
+    let is = |f: &Func| f.is_subprog() && !f.local && !f.hidden && f.name.as_bytes() == name;
+    let found = funcs.0.iter().position(is);
+    let what = format!(
+        "no global function {} for an exception callback",
+        printable(name)
+    );
+    Ok(Some(found.ok_or_else(|| LowerError::new(what))?))
 }
 
 pub(crate) fn is_link_name(tag: &[u8]) -> bool {

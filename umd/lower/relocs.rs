@@ -13,7 +13,7 @@ use crate::elf::{
     Elf, R_BPF_64_32, R_BPF_64_64, Rel, STB_LOCAL, STT_FUNC, STT_SECTION, Section, Symbol,
 };
 use crate::error::{LowerError, Result};
-use crate::externs::Extern;
+use crate::externs::{Extern, What};
 use crate::func::{Funcs, Reference, TEXT};
 use crate::insn::{Insn, pseudo};
 use crate::maps::Map;
@@ -38,8 +38,10 @@ impl Referents<'_, '_> {
                 let what = "relocates a section that does not exist";
                 return Err(LowerError::new(what).section(rel_section.name));
             };
-            if !section.exec && !self.maps.iter().any(|m| m.section == target) {
-                // BTF and debug information, whose in-place values are right already.
+            let variables = |m: &Map| m.section == target && m.variables;
+            if !section.exec && !self.maps.iter().any(variables) {
+                // BTF and debug information, whose in-place values are right already,
+                // and declared maps, whose slots are filled elsewhere.
                 continue;
             }
             for (i, rel) in rel_section.rels().enumerate() {
@@ -123,7 +125,13 @@ impl Referents<'_, '_> {
     ) -> Result<(Reference, Insn)> {
         if symbol.undefined {
             let (i, ksym) = self.find_extern(index)?;
-            if ksym.kind != kind::FUNC {
+            if !matches!(
+                ksym.what,
+                What::Ksym {
+                    kind: kind::FUNC,
+                    ..
+                }
+            ) {
                 return Err(LowerError::new("call of a variable"));
             }
             // Clang writes a call of a sub-program at -1: it cannot know better.
@@ -162,8 +170,23 @@ impl Referents<'_, '_> {
         let offset = offset.ok_or_else(|| LowerError::new("address overflows"))?;
         (first.imm, second.imm) = (0, 0);
         let reference = if symbol.undefined {
-            first.src = 0;
-            Reference::ExternLd64(self.find_extern(index)?.0)
+            let (i, ext) = self.find_extern(index)?;
+            match &ext.what {
+                What::Kconfig(kconfig) => {
+                    first.src = pseudo::MAP_VALUE;
+                    second.imm = kconfig.offset as i32;
+                    let map = self.maps.iter().position(Map::is_kconfig);
+                    Reference::Map(map.unwrap_or(usize::MAX) as u32)
+                }
+                What::Ksym { type_id: 0, .. } => {
+                    first.src = 0;
+                    Reference::Address(i)
+                }
+                What::Ksym { .. } => {
+                    first.src = 0;
+                    Reference::ExternLd64(i)
+                }
+            }
         } else if let Some(text) = self.text(symbol)
             && (symbol.kind == STT_FUNC || symbol.bind == STB_LOCAL && symbol.kind == STT_SECTION)
         {
@@ -172,7 +195,7 @@ impl Referents<'_, '_> {
             let callee = Some(offset).filter(|o| o % 8 == 0);
             let callee = callee.and_then(|o| funcs.subprog(text, o / 8));
             let what = "address of something that is no function in .text";
-            Reference::Address(callee.ok_or_else(|| LowerError::new(what))?)
+            Reference::FuncAddress(callee.ok_or_else(|| LowerError::new(what))?)
         } else {
             let section = symbol.section;
             let section = section.ok_or_else(|| LowerError::new("address of no section"))?;

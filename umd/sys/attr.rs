@@ -54,7 +54,7 @@ macro_rules! attr {
 
 attr! {
     /// `BPF_MAP_CREATE`
-    MapCreate, 60 {
+    MapCreate, 72 {
         map_type: u32 = 0,
         key_size: u32 = 4,
         value_size: u32 = 8,
@@ -67,6 +67,8 @@ attr! {
         btf_fd: u32 = 48,
         btf_key_type_id: u32 = 52,
         btf_value_type_id: u32 = 56,
+        btf_vmlinux_value_type_id: u32 = 60,
+        map_extra: u64 = 64,
     }
 }
 

@@ -199,6 +199,14 @@ fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno
     bpf(sys, cmd::OBJ_GET_INFO_BY_FD, attr_bytes(&mut attr)).map(drop)
 }
 
+/// Id of a map, program or link: the info of all of them begins with type and id.
+///
+/// # Errors
+/// As the kernel reports it.
+pub fn obj_id<S: Sys>(sys: &S, fd: i32) -> Result<u32, Errno> {
+    link_id(sys, fd)
+}
+
 /// Id of a link.
 ///
 /// # Errors

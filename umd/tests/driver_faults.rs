@@ -251,7 +251,9 @@ fn no_failing_load_leaves_anything_open_or_mapped() {
         let fake = kernel().failing(Fault { at, ..fault });
         match object::load(&fake, IMAGE, || fake.open_fds().len()) {
             Ok(fds) => {
-                assert!(fds >= 6, "{call:?}: {fds} descriptors while loaded");
+                // BTF, a map, two programs and their links; BTF may be missing.
+                let least = if call.0 == "BTF_LOAD" { 5 } else { 6 };
+                assert!(fds >= least, "{call:?}: {fds} descriptors while loaded");
                 loaded += 1;
             }
             Err(_) => failed += 1,

@@ -19,7 +19,11 @@ fn writer() -> Writer {
     btf.int("int", 4, true);
     let mut writer = Writer::default();
     let (name, license) = (writer.str(b"hand"), writer.str(b"GPL"));
-    writer.object(Object { name, license });
+    writer.object(Object {
+        name,
+        license,
+        flags: 0,
+    });
     writer.btf(btf.bytes());
     writer
 }

@@ -25,6 +25,19 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Load all programs and maps of a BPF object file
+    ///
+    /// Programs in sections whose names begin with `?` are left out. Without --pin
+    /// all is unloaded again at once: it was tried whether it can be loaded.
+    Load {
+        /// The object file
+        file: PathBuf,
+        /// Pin programs and maps in this directory of a bpffs, which is made if need be
+        ///
+        /// Names are those of the object, with `_` for each dot.
+        #[arg(long, value_name = "DIR")]
+        pin: Option<PathBuf>,
+    },
     /// Mount a bpffs on DIR, unless one is there, and pin maps_debug, progs_debug, links_debug
     ///
     /// These list all BPF maps, programs and links of the machine to who reads

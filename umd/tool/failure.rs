@@ -38,6 +38,11 @@ impl Failure {
         }
     }
 
+    /// With the file that it is about.
+    pub(crate) fn within(self, file: &Path) -> Self {
+        Failure::new(format!("{}: {}", file.display(), self.0))
+    }
+
     /// The executor's line, which begins with the driver's name.
     pub(crate) fn of(error: &Error) -> Self {
         let line = String::from_utf8_lossy(error.line());

@@ -2,7 +2,7 @@
 //! The running kernel, as the commands need it: an image loaded, a name found.
 
 use bpf_preload_umd::arena::Arena;
-use bpf_preload_umd::btf::{Btf, Filter};
+use bpf_preload_umd::btf::{Btf, Filter, Type, kind};
 use bpf_preload_umd::error::Error;
 use bpf_preload_umd::exec::{self, Loaded};
 use bpf_preload_umd::kernel_btf::KernelBtf;
@@ -43,6 +43,23 @@ impl Kernel {
 
     /// Has it a type of this kind and name?
     pub(crate) fn has(&self, kind: u32, name: &[u8]) -> Result<bool, Failure> {
+        self.find(kind, name, |_, _| true)
+    }
+
+    /// Has it an enumerator of this name in this enum?
+    pub(crate) fn has_enumerator(&self, of: &[u8], name: &[u8]) -> Result<bool, Failure> {
+        self.find(kind::ENUM, of, |btf, ty| {
+            (0..ty.vlen()).any(|index| btf.str(btf.enumerator(ty, index).0) == name)
+        })
+    }
+
+    /// Has it a type of this kind and name that is so?
+    fn find(
+        &self,
+        kind: u32,
+        name: &[u8],
+        is: impl Fn(&Btf<'_>, Type) -> bool,
+    ) -> Result<bool, Failure> {
         let mut filter = Filter::default();
         filter.add(kind, name);
         let mut memory = memory();
@@ -52,7 +69,7 @@ impl Kernel {
             &mut Arena::new(&mut memory),
             &filter,
             &mut |btf, _, ty| {
-                found |= ty.kind() == kind && btf.name(ty) == name;
+                found |= ty.kind() == kind && btf.name(ty) == name && is(btf, ty);
                 Some(if found { 0 } else { 1 << kind })
             },
         );

@@ -6,9 +6,14 @@
 //! what to print, or one line that says what went wrong.
 
 mod cli;
+mod complete;
 mod failure;
+mod kallsyms;
+mod kconfig;
 mod kernel;
+mod load;
 mod mount;
+mod object;
 mod output;
 mod pins;
 
@@ -31,6 +36,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
+        Command::Load { file, pin } => output::print(&load::load(file, pin.as_deref())?, cli.json),
         Command::Mount { dir } => output::print(&mount::mount(dir)?, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),
         Command::Man => output::bytes(&cli::man()?),

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::kernel::{self, Kernel};
-use crate::pins::{Pins, is_bpffs};
+use crate::object;
+use crate::pins::{Pins, is_bpffs, pin_name};
 
 /// What was done.
 #[derive(Debug, Serialize)]
@@ -76,14 +77,11 @@ pub(crate) fn mount(dir: &Path) -> Result<Mounted, Failure> {
 
 /// Loads one image and pins its links.
 fn fill(bytes: &[u8], kernel: &Kernel, pins: &mut Pins, said: &mut Mounted) -> Result<(), Failure> {
-    let wrong = |e: preload_image::ImageError| {
-        Failure::new(format!("read image: bad {} at offset {}", e.what, e.offset))
-    };
-    let image = Image::parse(bytes).map_err(wrong)?;
+    let image = object::parse(bytes)?;
     if let Some(missing) = missing_iterator(&image, kernel)? {
         let names = image.progs().iter().map(|prog| prog.link_name);
         said.left_out.extend(names.map(|name| LeftOut {
-            name: pin_name(image.str(name)),
+            name: pin_name(&String::from_utf8_lossy(image.str(name))),
             missing: missing.clone(),
         }));
         return Ok(());
@@ -91,17 +89,12 @@ fn fill(bytes: &[u8], kernel: &Kernel, pins: &mut Pins, said: &mut Mounted) -> R
     let mut memory = kernel::memory();
     let loaded = kernel::load(&image, Search::First, &mut memory)?;
     for link in loaded.links() {
-        let name = pin_name(link.name);
-        let what = format!("link {}", String::from_utf8_lossy(link.name));
-        pins.pin(&what, link.fd, said.dir.join(&name))?;
+        let link_name = String::from_utf8_lossy(link.name);
+        let name = pin_name(&link_name);
+        pins.pin(&format!("link {link_name}"), link.fd, said.dir.join(&name))?;
         said.pinned.push(name);
     }
     Ok(())
-}
-
-/// A bpffs refuses names with a dot to all but the kernel itself.
-fn pin_name(link: &[u8]) -> String {
-    String::from_utf8_lossy(link).replace('.', "_")
 }
 
 /// The first function that a program is to be attached to and the kernel has not.

@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -21,13 +22,13 @@ pub(crate) struct Pins(Vec<PathBuf>);
 
 impl Pins {
     /// Pins what `fd` refers to at a path; `what` names it in the message.
-    pub(crate) fn pin(&mut self, what: &str, fd: i32, path: PathBuf) -> Result<(), Failure> {
+    pub(crate) fn pin(&mut self, what: &str, fd: i32, path: PathBuf) -> Result<PathBuf, Failure> {
         let step = format!("pin {what} at {}", path.display());
         let c_path = CString::new(path.as_os_str().as_bytes())
             .map_err(|_| Failure::new(format!("{step}: the path holds a NUL")))?;
         bpf::obj_pin(&Linux, fd, &c_path).map_err(|errno| Failure::errno(&step, number(errno)))?;
-        self.0.push(path);
-        Ok(())
+        self.0.push(path.clone());
+        Ok(path)
     }
 
     /// They stay.
@@ -43,6 +44,57 @@ impl Drop for Pins {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// A directory for pins. Dropping it removes it, if it was made here and is
+/// empty, unless [`PinDir::keep`] was called.
+#[derive(Debug)]
+pub(crate) struct PinDir {
+    dir: PathBuf,
+    ours: bool,
+}
+
+impl PinDir {
+    /// Opens a directory in a bpffs; makes it if it is not there.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
+        let ours = match fs::create_dir(dir) {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(Failure::io("make", dir, &error)),
+        };
+        let dir = PinDir {
+            dir: dir.to_owned(),
+            ours,
+        };
+        if is_bpffs(&dir.dir)? {
+            return Ok(dir);
+        }
+        let what = format!("pin in {}: not in a bpffs", dir.dir.display());
+        Err(Failure::new(what))
+    }
+
+    /// The path of a pin: a bpffs takes no name with a dot but from the kernel itself.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(pin_name(name))
+    }
+
+    /// It stays.
+    pub(crate) fn keep(mut self) {
+        self.ours = false;
+    }
+}
+
+impl Drop for PinDir {
+    fn drop(&mut self) {
+        if self.ours {
+            let _ = fs::remove_dir(&self.dir);
+        }
+    }
+}
+
+/// The name of a pin.
+pub(crate) fn pin_name(name: &str) -> String {
+    name.replace('.', "_")
 }
 
 /// Is there a bpffs at this path?

@@ -5,8 +5,11 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{at, functions, insns, lower, parse, prog, refusal, relos, text, types, words};
-use preload_image::{Image, Prog, extern_flags, relo_kind, target_kind};
+use common::{at, functions, insns, lower, map, parse, prog, refusal, relos, text, types, words};
+use preload_image::{
+    Image, Prog, extern_flags, kconfig_flags, kconfig_kind, map_flags, object_flags, relo_kind,
+    target_kind,
+};
 
 const SUBPROGS: &str = r#"
 volatile int v = 1, w = 2;
@@ -217,7 +220,7 @@ fn externs_are_left_to_the_executor_whole() {
         ("weak", 12, 13, extern_flags::WEAK),
     ];
     for (ksym, (name, kind, local_kind, flags)) in externs.iter().zip(expect) {
-        let target = image.targets().get(ksym.target).expect("target");
+        let target = image.targets().get(ksym.target - 1).expect("target");
         assert_eq!(image.str(target.name), name.as_bytes());
         assert_eq!(target.kind, target_kind::EXACT | kind);
         assert_eq!(ksym.flags, flags);
@@ -252,24 +255,158 @@ fn externs_are_left_to_the_executor_whole() {
 }
 
 #[test]
+fn value_of_the_machine_is_taken_for_known() {
+    let image = lower(
+        "of_the_machine",
+        r#"
+enum libbpf_tristate { TRI_NO, TRI_YES, TRI_MODULE };
+extern const void address SEC(".ksyms"), weak_address __attribute__((weak)) SEC(".ksyms");
+extern int CONFIG_HZ SEC(".kconfig");
+extern _Bool CONFIG_BPF __attribute__((weak)) SEC(".kconfig");
+extern char CONFIG_NAME[5] SEC(".kconfig");
+extern enum libbpf_tristate CONFIG_TUN SEC(".kconfig");
+extern u64 LINUX_KERNEL_VERSION SEC(".kconfig");
+SEC("iter/bpf_map") int dump(void *ctx)
+{
+	return (long)&address + (long)&weak_address + CONFIG_HZ + CONFIG_BPF + CONFIG_NAME[1] + CONFIG_TUN
+		+ LINUX_KERNEL_VERSION;
+}"#,
+    );
+    let image = parse(&image);
+    assert_eq!(image.object().flags, object_flags::INCOMPLETE);
+    let kconfig_map = map(&image, "of_the_.kconfig");
+    assert_eq!(
+        (
+            kconfig_map.map_type,
+            kconfig_map.value_size,
+            kconfig_map.flags
+        ),
+        (2, 22, map_flags::FREEZE)
+    );
+    assert_eq!(image.data(kconfig_map.data), [0; 22]);
+    // libbpf's order: by alignment, then by size.
+    let variables: Vec<_> = image
+        .kconfigs()
+        .iter()
+        .map(|k| {
+            let name = String::from_utf8_lossy(image.str(k.name)).into_owned();
+            (
+                name,
+                k.value.start - kconfig_map.data.start,
+                k.value.len,
+                k.kind,
+                k.flags,
+            )
+        })
+        .collect();
+    assert_eq!(
+        variables,
+        [
+            ("LINUX_KERNEL_VERSION".into(), 0, 8, kconfig_kind::INT, 0),
+            (
+                "CONFIG_HZ".into(),
+                8,
+                4,
+                kconfig_kind::INT,
+                kconfig_flags::SIGNED
+            ),
+            ("CONFIG_TUN".into(), 12, 4, kconfig_kind::TRISTATE, 0),
+            (
+                "CONFIG_BPF".into(),
+                16,
+                1,
+                kconfig_kind::BOOL,
+                kconfig_flags::WEAK
+            ),
+            ("CONFIG_NAME".into(), 17, 5, kconfig_kind::CHAR_ARRAY, 0),
+        ]
+    );
+    let externs: Vec<_> = image
+        .externs()
+        .iter()
+        .map(|e| (e.target, e.type_id, e.flags, e.address))
+        .collect();
+    assert_eq!(externs, [(0, 0, 0, 0), (0, 0, extern_flags::WEAK, 0)]);
+    let dump = prog(&image, "dump");
+    let code = insns(&image, &dump);
+    let mut offsets = Vec::new();
+    for relo in relos(&image, &dump) {
+        let pair = [
+            at(&code, relo.insn as usize),
+            at(&code, relo.insn as usize + 1),
+        ];
+        if relo.kind == relo_kind::ADDRESS {
+            assert_eq!((pair[0].src, pair[0].imm, pair[1].imm), (0, 0, 0));
+        } else {
+            assert_eq!((relo.kind, pair[0].src), (relo_kind::MAP, 2));
+            offsets.push(pair[1].imm);
+        }
+    }
+    offsets.sort_unstable();
+    // CONFIG_NAME[1] is loaded from its array's start.
+    assert_eq!(offsets, [0, 8, 12, 16, 17]);
+    let types = types(&image);
+    let sec = types
+        .get(kconfig_map.btf_value_type_id as usize)
+        .expect("type");
+    assert_eq!(
+        (sec.kind, sec.name.as_str(), sec.third),
+        (15, ".kconfig", 22)
+    );
+    let places: Vec<_> = sec
+        .rest
+        .as_chunks::<3>()
+        .0
+        .iter()
+        .map(|[_, offset, size]| (*offset, *size))
+        .collect();
+    assert_eq!(places, [(0, 8), (8, 4), (12, 4), (16, 1), (17, 5)]);
+}
+
+#[test]
 fn unsupported_extern_is_refused_by_name() {
     let body = r#"SEC("iter/bpf_map") int dump(void *ctx) { return (long)&lost; }"#;
-    let cases = [
-        (
-            "typeless",
-            r#"extern const void lost SEC(".ksyms");"#,
-            "without a type",
-        ),
-        (
-            "kconfig",
-            r#"extern int lost SEC(".kconfig");"#,
-            "outside of .ksyms",
-        ),
-    ];
+    let cases = [(
+        "kconfig",
+        r#"extern struct s { int x; } lost SEC(".kconfig");"#,
+        "unsupported type of a .kconfig variable",
+    )];
     for (name, declaration, word) in cases {
         let message = refusal(&format!("extern_{name}"), &format!("{declaration}\n{body}"));
         assert!(
             message.contains("symbol lost") && message.contains(word),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn exception_callback_is_not_loaded() {
+    let program = |callback: &str| {
+        format!(
+            r#"
+#define tag(t) __attribute__((btf_decl_tag(t)))
+static noinline int unused(int x) {{ return x; }}
+noinline int callback(u64 cookie) {{ return cookie; }}
+noinline int called(int x) {{ return x + 1; }}
+SEC("tc") tag("exception_callback:{callback}") int prog(void *ctx) {{ return called(1); }}"#
+        )
+    };
+    let image = lower("exception_callback", &program("callback"));
+    let image = parse(&image);
+    let functions = functions(&image, &prog(&image, "prog"));
+    let names: Vec<_> = functions.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["prog", "called", "callback"]);
+    // The verifier finds it by the tag.
+    assert!(
+        types(&image)
+            .iter()
+            .any(|t| t.kind == 17 && t.name == "exception_callback:callback")
+    );
+    for wrong in ["missing", "unused"] {
+        let message = refusal("exception_callback_wrong", &program(wrong));
+        assert!(
+            message.contains("symbol prog") && message.contains(wrong),
             "{message}"
         );
     }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{at, compile, insns, lower, map, parse, prog, refusal, relos, types};
-use preload_image::{map_flags, relo_kind};
+use preload_image::{Map, map_flags, object_flags, relo_kind};
 
 const BPF_F_RDONLY_PROG: u32 = 128;
 const BPF_F_MMAPABLE: u32 = 1024;
@@ -192,13 +192,13 @@ fn unsupported_map_is_refused_by_name() {
     for (name, source, words) in [
         (
             "pinning",
-            map("__uint(pinning, 1);"),
-            vec!["section .maps", "symbol numbers", "'pinning'"],
+            map("__uint(pinning, 2);"),
+            vec!["section .maps", "symbol numbers", "'pinning' is 2"],
         ),
         (
-            "map_extra",
-            map("__uint(map_extra, 1);"),
-            vec!["symbol numbers", "'map_extra'"],
+            "unknown",
+            map("__uint(colour, 1);"),
+            vec!["symbol numbers", "'colour'"],
         ),
         (
             "conflict",
@@ -211,12 +211,28 @@ fn unsupported_map_is_refused_by_name() {
             vec!["section maps", "legacy"],
         ),
         (
-            "relmaps",
+            "values",
+            map("__array(values, int);"),
+            vec!["symbol numbers", "'values'", "neither maps nor programs"],
+        ),
+        (
+            "inner_of_inner",
             format!(
-                "struct {{ __uint(type, 3); __uint(key_size, 4); __uint(max_entries, 1); \
-                 int (*values[])(void *); }} jmp SEC(\".maps\") = {{ .values = {{ 0 }} }};\n{prog}"
+                "struct inner {{ __uint(type, 12); __uint(key_size, 4); __uint(max_entries, 1); \
+                 __array(values, struct {{ __uint(type, 2); }}); }};\n\
+                 struct {{ __uint(type, 12); __uint(key_size, 4); __uint(max_entries, 1); \
+                 __array(values, struct inner); }} outer SEC(\".maps\");\n{prog}"
             ),
-            vec!["section .maps", "symbol jmp", "'values'"],
+            vec!["symbol outer", "inner map", "maps of maps of maps"],
+        ),
+        (
+            "wrong_slot",
+            format!(
+                "static int x; struct {{ __uint(type, 12); __uint(key_size, 4); __uint(max_entries, 1); \
+                 __array(values, struct {{ __uint(type, 2); }}); }} outer SEC(\".maps\") \
+                 = {{ .values = {{ (void *)&x }} }};\n{prog}"
+            ),
+            vec!["section .rel.maps", "none of its kind"],
         ),
         (
             "reldata",
@@ -229,6 +245,90 @@ fn unsupported_map_is_refused_by_name() {
             assert!(message.contains(word), "{name}: {word}: {message}");
         }
     }
+}
+
+#[test]
+fn map_loses_what_only_some_types_have() {
+    let image = lower(
+        "attributes",
+        r#"
+struct { __uint(type, 2); __uint(key_size, 4); __uint(value_size, 4); __uint(max_entries, 1);
+         __uint(numa_node, 3); __uint(map_flags, 4); __ulong(map_extra, 0x12345678);
+         __uint(pinning, 1); } first SEC(".maps");
+struct { __uint(type, 27); __uint(max_entries, 5000); } ring SEC(".maps");
+struct { __uint(type, 27); __uint(max_entries, 8192); } whole_ring SEC(".maps");
+struct { __uint(type, 4); __uint(key_size, 4); __uint(value_size, 4); } events SEC(".maps");
+SEC("iter/bpf_map") int dump(void *ctx) { return 0; }"#,
+    );
+    let image = parse(&image);
+    let first = map(&image, "first");
+    assert_eq!(
+        (first.numa_node, first.map_flags, first.map_extra),
+        (3, 4, 0x1234_5678)
+    );
+    assert_eq!(first.flags, map_flags::PIN_BY_NAME);
+    // The kernel wants a power of two of pages.
+    assert_eq!(map(&image, "ring").max_entries, 8192);
+    assert_eq!(map(&image, "whole_ring").max_entries, 8192);
+    assert_eq!(map(&image, "events").flags, map_flags::ENTRY_PER_CPU);
+    assert_eq!(image.object().flags, object_flags::INCOMPLETE);
+}
+
+#[test]
+fn slot_gets_another_map_or_program() {
+    let image = lower(
+        "slots",
+        r#"
+struct inner { __uint(type, 1); __type(key, u64); __type(value, u32); __uint(max_entries, 5); };
+struct { __uint(type, 2); __type(key, u32); __type(value, u32); __uint(max_entries, 1); } other SEC(".maps");
+struct inner one SEC(".maps"), two SEC(".maps");
+struct { __uint(type, 12); __uint(key_size, 4); __uint(max_entries, 4); __array(values, struct inner); }
+	outer SEC(".maps") = { .values = { [3] = &one, [1] = &two } };
+int second(void *), first(void *);
+struct { __uint(type, 3); __uint(key_size, 4); __uint(max_entries, 3); __array(values, int (void *)); }
+	calls SEC(".maps") = { .values = { [2] = (void *)&first, [0] = (void *)&second } };
+SEC("socket") int first(void *ctx) { return 0; }
+SEC("socket") int second(void *ctx) { return 0; }"#,
+    );
+    let image = parse(&image);
+    let outer = map(&image, "outer");
+    let slots = |holder: &Map, name: &dyn Fn(u32) -> Vec<u8>| {
+        let mut slots: Vec<_> = image
+            .slots(holder.slots)
+            .iter()
+            .map(|s| (s.key, name(s.index)))
+            .collect();
+        slots.sort();
+        slots
+    };
+    let map_name = |i| image.str(image.maps().get(i).expect("map").name).to_vec();
+    assert_eq!(
+        slots(&outer, &map_name),
+        [(1, b"two".to_vec()), (3, b"one".to_vec())]
+    );
+    let inner = image.maps().get(outer.inner - 1).expect("template");
+    assert_eq!(image.str(inner.name), b"outer.inner");
+    assert_eq!(
+        (
+            inner.map_type,
+            inner.key_size,
+            inner.value_size,
+            inner.max_entries
+        ),
+        (1, 8, 4, 5)
+    );
+    assert_eq!(inner.flags, map_flags::TEMPLATE);
+    let prog_name = |i| {
+        image
+            .str(image.progs().get(i).expect("program").name)
+            .to_vec()
+    };
+    let calls = map(&image, "calls");
+    assert_eq!(
+        slots(&calls, &prog_name),
+        [(0, b"second".to_vec()), (2, b"first".to_vec())]
+    );
+    assert_eq!((outer.value_size, calls.value_size), (4, 4));
 }
 
 #[test]

@@ -48,8 +48,8 @@ fn name(bytes: &[u8]) -> Result<String, Errno> {
 /// that nobody here has any business with.
 fn command(cmd: u32) -> (&'static str, usize, &'static [usize]) {
     match cmd {
-        // inner_map_fd, numa_node, map_ifindex
-        0 => ("MAP_CREATE", 60, &[20, 24, 44]),
+        // inner_map_fd, numa_node, map_ifindex, btf_vmlinux_value_type_id, map_extra
+        0 => ("MAP_CREATE", 72, &[20, 24, 44, 60, 64, 68]),
         // the hole behind map_fd; flags
         2 => ("MAP_UPDATE_ELEM", 32, &[4, 24, 28]),
         // kern_version, prog_ifindex
@@ -188,7 +188,8 @@ impl FakeKernel {
             return Err(Errno(libc::EFAULT));
         }
         user::string(quad(attr, 16));
-        assert!(self.is_btf(word(attr, 72)), "prog_btf_fd");
+        let infos = word(attr, 88) + word(attr, 104);
+        assert!(infos == 0 || self.is_btf(word(attr, 72)), "prog_btf_fd");
         for (info, cnt, rec_size, bytes) in [(80, 88, 76, 8), (96, 104, 92, 16)] {
             assert_eq!(word(attr, rec_size), bytes, "size of an info record");
             user::bytes(quad(attr, info), (word(attr, cnt) * bytes) as usize);

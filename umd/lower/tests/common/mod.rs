@@ -16,6 +16,8 @@ pub(crate) const HEADER: &str = r#"
 #define tracked __attribute__((preserve_access_index))
 #define __uint(name, val) int (*name)[val]
 #define __type(name, val) typeof(val) *name
+#define __array(name, val) typeof(val) *name[]
+#define __ulong(name, val) enum { __value_of_##name = val } name
 typedef unsigned int u32;
 typedef unsigned long long u64;
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
