@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test bench bench-read check blob tool module vm script kver clean
+.PHONY: help setup run test bench bench-read conformance check blob tool module vm script kver clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -27,6 +27,11 @@ bench: blob ## the benchmark's tables
 
 bench-read: blob ## of these, the one about reading the files
 	@tests/bench/read
+
+conformance: tool ## CO-RE and loading of upstream's selftests, against libbpf
+	@tests/conformance/prepare
+	@tests/conformance/core
+	@tests/conformance/verdict
 
 check: setup ## formatting, lints, checkpatch, sparse, the blob's properties
 	@tests/check/run

@@ -63,6 +63,10 @@ impl Pair<'_> {
             depth -= 1;
             let l = self.local.skip_mods_and_typedefs(local_id);
             let t = self.kernel.skip_mods_and_typedefs(id);
+            // Void has no record to take a name from.
+            if matching && (l.kind() == kind::UNKN || t.kind() == kind::UNKN) {
+                return l.kind() == t.kind();
+            }
             let (l_name, t_name) = (self.local.name(l), self.kernel.name(t));
             if matching && !same_essential(l_name, t_name) {
                 return false;

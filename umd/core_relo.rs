@@ -5,7 +5,9 @@
 //! spec is followed by name through every candidate type of the kernel; all
 //! that match must agree. The rules are those of libbpf's `relo_core.c`.
 
-use preload_image::{AccessorAt, CoreReloAt, Image, core_flags, core_kind};
+use core::cell::Cell;
+
+use preload_image::{AccessorAt, CoreReloAt, Image, core_flags, core_kind, need};
 
 use crate::btf::{Btf, Type, kind, same_essential};
 use crate::core_match::{Pair, Relation};
@@ -13,8 +15,8 @@ use crate::error::{Error, Failed};
 use crate::insn::{CorePatch, PatchError};
 use crate::targets::Targets;
 
-/// Anonymous members within each other that a name is searched in.
-const DEPTH: u32 = 32;
+/// Steps from a root to a field, anonymous members included; libbpf's limit.
+const STEPS: u32 = 64;
 
 /// Kinds that ask for an enumerator, by a bit for each.
 const ENUMVALS: u32 = 1 << core_kind::ENUMVAL_EXISTS | 1 << core_kind::ENUMVAL_VALUE;
@@ -43,6 +45,54 @@ pub struct Core<'x, const KINDS: u32> {
     pub pair: Pair<'x>,
     /// Candidates in the latter.
     pub targets: &'x Targets<'x>,
+    /// Those of them that are none any more.
+    pub ruled_out: RuledOut<'x>,
+}
+
+/// Candidates that no later relocation of the same local type looks at, since one
+/// that some candidate fits does not fit them: so libbpf has it. Without a table,
+/// as where there is only one candidate each, all stay.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuledOut<'x> {
+    /// Type id in the image's BTF and in the kernel's.
+    pairs: &'x [Cell<[u32; 2]>],
+    /// How many are in use.
+    len: Option<&'x Cell<u32>>,
+}
+
+impl<'x> RuledOut<'x> {
+    /// A table in this memory.
+    pub fn new(pairs: &'x mut [[u32; 2]], len: &'x Cell<u32>) -> Self {
+        RuledOut {
+            pairs: Cell::from_mut(pairs).as_slice_of_cells(),
+            len: Some(len),
+        }
+    }
+
+    fn len(&self) -> u32 {
+        self.len.map_or(0, Cell::get)
+    }
+
+    /// Forgets what was added since there were so many.
+    fn truncate(&self, to: u32) {
+        if let Some(len) = self.len {
+            len.set(to);
+        }
+    }
+
+    /// Rules a candidate out; where there is no room it stays.
+    fn add(&self, local: u32, id: u32) {
+        let place = self.pairs.get(self.len() as usize);
+        if let (Some(place), Some(len)) = (place, self.len) {
+            place.set([local, id]);
+            len.set(len.get() + 1);
+        }
+    }
+
+    fn has(&self, local: u32, id: u32) -> bool {
+        let mut pairs = self.pairs.iter().take(self.len() as usize);
+        pairs.any(|pair| pair.get() == [local, id])
+    }
 }
 
 /// A spec followed through one candidate: where it has got to, and how.
@@ -50,6 +100,8 @@ pub struct Core<'x, const KINDS: u32> {
 struct Spec {
     /// From the root, in bits.
     bit_offset: u64,
+    /// Steps so far.
+    steps: u32,
     /// The type there.
     at: Type,
     /// The struct of the last step, and the member's index in it; void: no member.
@@ -94,10 +146,18 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
             patch.value = u64::from(relo.type_id());
             return Ok(true);
         }
+        let foreign = KINDS & need::FOREIGN != 0;
+        let ruled_out = if foreign { self.ruled_out.len() } else { 0 };
         let mut found: Option<(u64, u64)> = None;
         for id in self.targets.candidates(relo.target().wrapping_sub(1)) {
+            if foreign && self.ruled_out.has(relo.type_id(), id) {
+                continue;
+            }
             let mut spec = Spec::default();
             if !self.follow(relo, id, &mut spec, patch) {
+                if foreign {
+                    self.ruled_out.add(relo.type_id(), id);
+                }
                 continue;
             }
             if !self.value(relo, id, &spec, patch) {
@@ -107,6 +167,9 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
             if *found.get_or_insert(value) != value {
                 return Err(PatchError::Ambiguous);
             }
+        }
+        if foreign && found.is_none() {
+            self.ruled_out.truncate(ruled_out);
         }
         // Where nothing matches, questions are answered with no.
         patch.value = found.map_or(0, |(_, value)| value);
@@ -155,11 +218,12 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
                 .accessor(relo.accessors(), step)
                 .unwrap_or_default();
             if !self.image.str(accessor.name()).is_empty() {
-                if !self.member(accessor, spec.at, spec, DEPTH) {
+                if !self.member(accessor, spec.at, spec) {
                     return false;
                 }
                 continue;
             }
+            spec.steps += 1;
             // The root stands for an element of the array that it was reached through.
             if step > 0 {
                 let (element, nelems) = kernel.array(spec.at);
@@ -180,11 +244,16 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
 
     /// Steps to the accessor's member of a kernel type, anonymous members included.
     #[inline(never)]
-    fn member(&self, accessor: AccessorAt<'_>, t: Type, spec: &mut Spec, depth: u32) -> bool {
+    fn member(&self, accessor: AccessorAt<'_>, t: Type, spec: &mut Spec) -> bool {
         let kernel = self.kernel();
         if !t.is_composite() {
             return false;
         }
+        if spec.steps >= STEPS {
+            kernel.fault("nesting", STEPS);
+            return false;
+        }
+        spec.steps += 1;
         let wanted = self.image.str(accessor.name());
         for index in 0..t.vlen() {
             if !kernel.spend() {
@@ -197,9 +266,9 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
                 continue;
             }
             let bits = kernel.member_bits(t, index).0;
-            if first == 0 && depth > 0 {
+            if first == 0 {
                 let within = kernel.skip_mods_and_typedefs(id);
-                if self.member(accessor, within, spec, depth - 1) {
+                if self.member(accessor, within, spec) {
                     spec.bit_offset = spec.bit_offset.wrapping_add(u64::from(bits));
                     return true;
                 }
@@ -212,6 +281,7 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
                     .related(Relation::FieldsCompat, accessor.type_id(), id);
             }
         }
+        spec.steps -= 1;
         false
     }
 

@@ -8,7 +8,7 @@ use preload_image::{Image, Map, MapAt, ProgAt, Str, map_flags, need, object_flag
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
 use crate::core_match::Pair;
-use crate::core_relo::Core;
+use crate::core_relo::{Core, RuledOut};
 use crate::error::{Error, Failed};
 use crate::kernel_btf::KernelBtf;
 use crate::ksym;
@@ -20,6 +20,9 @@ use crate::targets::{self, Search};
 
 /// `enum bpf_map_type`: what `.rodata`, `.data` and `.bss` are.
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+
+/// Candidates of CO-RE relocations that may be ruled out.
+pub(crate) const RULED_OUT: usize = 1024;
 
 /// An attached program.
 #[derive(Clone, Copy, Debug)]
@@ -182,6 +185,12 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
         load.error.check(&names.0)?;
     }
     let (kernel, targets) = &names;
+    let ruled_out_len = Default::default();
+    let mut ruled_out = RuledOut::default();
+    if KINDS & need::FOREIGN != 0 {
+        let table = load.arena.alloc(RULED_OUT).ok_or(Failed::NO_MEMORY)?;
+        ruled_out = RuledOut::new(table, &ruled_out_len);
+    }
     let core = Core::<KINDS> {
         image: &image,
         pair: Pair {
@@ -189,6 +198,7 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
             kernel,
         },
         targets,
+        ruled_out,
     };
     let ksyms = ksym::resolve(load, &core)?;
 
@@ -251,7 +261,7 @@ fn attach<S: Sys>(
 
 /// BTF of the image itself.
 #[inline(never)]
-fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, Failed> {
+pub(crate) fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, Failed> {
     if load.image.btf().is_empty() {
         return Ok(Btf::default());
     }

@@ -32,6 +32,7 @@ pub mod kernel_btf;
 pub mod ksym;
 pub mod load;
 pub mod prog;
+pub mod relo;
 pub mod sys;
 pub mod targets;
 pub mod verifier_log;

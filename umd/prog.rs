@@ -49,12 +49,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             *insn = u64::from_le_bytes(*word);
         }
         for relo in load.image.core_relos(prog.core_relos()).each() {
-            let mut patch = CorePatch::default();
-            let patched = match self.core.resolve(relo, &mut patch) {
-                Ok(true) => insn::patch_core(insns, relo.insn(), expected(relo), &patch),
-                Ok(false) => insn::poison(insns, relo.insn()),
-                Err(why) => Err(why),
-            };
+            let patched = self.patch_core(insns, relo);
             self.core.check(load.error)?;
             if let Err(why) = patched {
                 self.describe(relo, load.error);
@@ -70,6 +65,21 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             }
         }
         Ok(insns)
+    }
+
+    /// Makes a CO-RE relocation.
+    #[inline(always)]
+    pub(crate) fn patch_core(
+        &self,
+        insns: &mut [u64],
+        relo: CoreReloAt<'_>,
+    ) -> Result<(), PatchError> {
+        let mut patch = CorePatch::default();
+        match self.core.resolve(relo, &mut patch) {
+            Ok(true) => insn::patch_core(insns, relo.insn(), expected(relo), &patch),
+            Ok(false) => insn::poison(insns, relo.insn()),
+            Err(why) => Err(why),
+        }
     }
 
     /// Makes a relocation of a map or a ksym.
@@ -92,7 +102,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
 
     /// A CO-RE relocation in libbpf's words: `<byte_off> [8] struct bpf_link.type (0:1 @ offset 4)`.
     #[inline(never)]
-    fn describe(&self, relo: CoreReloAt<'_>, text: &mut Error) {
+    pub(crate) fn describe(&self, relo: CoreReloAt<'_>, text: &mut Error) {
         let (image, local) = (self.core.image, self.core.pair.local);
         text.put(b"<")
             .put(nth_word(KINDS_OF_RELOS, relo.kind()))

@@ -28,6 +28,10 @@ static void print_insns(const struct bpf_program *prog)
 		unsigned long long word;
 
 		memcpy(&word, &insns[i], sizeof(word));
+		/* Where the fd of a map stands: it differs from load to load. */
+		if (insns[i].code == (BPF_LD | BPF_DW | BPF_IMM) &&
+		    (insns[i].src_reg == BPF_PSEUDO_MAP_FD || insns[i].src_reg == BPF_PSEUDO_MAP_VALUE))
+			word |= 0xffffffffull << 32;
 		printf("%016llx\n", word);
 	}
 }
@@ -47,14 +51,18 @@ static int relo(const char *path, const char *btf)
 	struct bpf_object *obj;
 	struct bpf_program *prog;
 
-	/* Any section: what the program is for does not matter here. */
-	if (libbpf_register_prog_handler(NULL, BPF_PROG_TYPE_RAW_TRACEPOINT, 0, &handler) < 0)
-		return 1;
+	/* Handlers of our own go before libbpf's, but only for what is opened later. */
 	obj = bpf_object__open_file(path, &opts);
 	if (!obj)
 		return 1;
 	bpf_object__for_each_program(prog, obj)
-		bpf_program__set_type(prog, BPF_PROG_TYPE_RAW_TRACEPOINT);
+		if (libbpf_register_prog_handler(bpf_program__section_name(prog),
+						 BPF_PROG_TYPE_RAW_TRACEPOINT, 0, &handler) < 0)
+			return 1;
+	bpf_object__close(obj);
+	obj = bpf_object__open_file(path, &opts);
+	if (!obj)
+		return 1;
 	bpf_object__load(obj);
 	if (relocated)
 		bpf_object__for_each_program(prog, obj)

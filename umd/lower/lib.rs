@@ -81,6 +81,21 @@ pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
     parts.image()
 }
 
+/// The BTF in a file: the section `.BTF` of a BPF object, or the file itself.
+///
+/// # Errors
+/// If it is an ELF file without that section, or one that is malformed.
+pub fn btf(file: &[u8]) -> Result<&[u8], LowerError> {
+    if !file.starts_with(b"\x7fELF") {
+        return Ok(file);
+    }
+    let elf = Elf::parse(file)?;
+    let section = elf.section(".BTF");
+    section
+        .map(|s| s.data)
+        .ok_or_else(|| LowerError::new("no section .BTF"))
+}
+
 /// The string in section `license`; empty without one, which the kernel takes as not GPL.
 fn license<'a>(elf: &Elf<'a>) -> &'a [u8] {
     let data = elf.section("license").map_or([].as_slice(), |s| s.data);

@@ -47,6 +47,21 @@ pub(crate) enum Command {
         /// An existing directory
         dir: PathBuf,
     },
+    /// Show what each CO-RE relocation of a BPF object comes to on a kernel
+    ///
+    /// Nothing is loaded, and no privilege is needed.
+    Relo {
+        /// The object file
+        file: PathBuf,
+        /// BTF of the kernel: a file of BTF, or an ELF object with a section .BTF
+        #[arg(long, value_name = "FILE", default_value = "/sys/kernel/btf/vmlinux")]
+        btf: PathBuf,
+        /// Print the relocated instructions of each program, in hexadecimal
+        ///
+        /// Where a map's fd would stand is -1.
+        #[arg(long)]
+        raw: bool,
+    },
     /// Print a completion script
     Completion {
         /// The shell that it is for

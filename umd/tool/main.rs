@@ -16,6 +16,7 @@ mod mount;
 mod object;
 mod output;
 mod pins;
+mod relo;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Load { file, pin } => output::print(&load::load(file, pin.as_deref())?, cli.json),
         Command::Mount { dir } => output::print(&mount::mount(dir)?, cli.json),
+        Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),
         Command::Man => output::bytes(&cli::man()?),
     }

@@ -209,3 +209,48 @@ fn the_driver_takes_the_first_candidate_wherever_the_others_are() {
         assert!(imms.contains(&12) && !imms.contains(&16), "{imms:?}");
     }
 }
+
+#[test]
+fn a_candidate_that_a_field_rules_out_is_none_for_the_next_field() {
+    // libbpf: where one candidate has the first field, the others count no more.
+    let found = values(
+        "struct s { u32 a; u32 b; } core;",
+        &["field(s->a, 0)", "field(s->b, 0)"],
+        |btf| {
+            let int = btf.int("unsigned int", 4, false);
+            btf.strukt("s___one", 8, &[("a", int, 32, 0)]);
+            btf.strukt("s___two", 8, &[("b", int, 32, 0)]);
+        },
+    );
+    assert_eq!(found, [Some(4), None]);
+    // Where none has it, all stay.
+    let found = values(
+        "struct s { u32 a; u32 b; } core;",
+        &["field(s->a, 0)", "field(s->b, 0)"],
+        |btf| {
+            let int = btf.int("unsigned int", 4, false);
+            btf.strukt("s___one", 8, &[("c", int, 32, 0)]);
+            btf.strukt("s___two", 8, &[("b", int, 32, 0)]);
+        },
+    );
+    assert_eq!(found, [None, Some(4)]);
+}
+
+#[test]
+fn a_field_within_more_than_64_steps_is_refused_and_not_missing() {
+    let nested = |levels: u32| {
+        move |btf: &mut Btf| {
+            let int = btf.int("unsigned int", 4, false);
+            let mut id = btf.strukt("", 4, &[("a", int, 0, 0)]);
+            for _ in 0..levels {
+                id = btf.strukt("", 4, &[("", id, 0, 0)]);
+            }
+            btf.strukt("s", 4, &[("", id, 0, 0)]);
+        }
+    };
+    let (types, field) = ("struct s { u32 a; } core;", "field(s->a, 0)");
+    // The root, the outermost member and the field itself are steps, too.
+    assert_eq!(values(types, &[field], nested(61)), all(&[0]));
+    let line = refusal(types, field, nested(62));
+    assert_eq!(line, "bpf_preload: relocate prog prog: bad BTF nesting 64");
+}

@@ -137,3 +137,19 @@ struct s { u32 a; struct other *ptr; enum e e; u16 list[3]; };";
     assert!(!matches(local, kernel(But::Nelems(4))));
     assert!(!matches(local, |_| {}));
 }
+
+#[test]
+fn a_pointer_to_void_matches_whatever_the_first_type_is_called() {
+    // Void has no record: its name must not be read from that of type 1.
+    let local = "struct other { u32 a; }; struct s { void *ptr; } core;";
+    assert!(matches(local, |btf| {
+        btf.int("quite another name", 4, false);
+        let ptr = btf.ptr(0);
+        btf.strukt("s", 8, &[("ptr", ptr, 0, 0)]);
+    }));
+    assert!(!matches(local, |btf| {
+        let int = btf.int("quite another name", 4, false);
+        let ptr = btf.ptr(int);
+        btf.strukt("s", 8, &[("ptr", ptr, 0, 0)]);
+    }));
+}
