@@ -35,6 +35,7 @@ pub struct Error {
     bytes: [u8; LINE_MAX + 1],
     len: usize,
     errno: Option<Errno>,
+    log_bytes: usize,
 }
 
 impl Default for Error {
@@ -43,6 +44,7 @@ impl Default for Error {
             bytes: [0; LINE_MAX + 1],
             len: 0,
             errno: None,
+            log_bytes: 0,
         }
     }
 }
@@ -66,6 +68,18 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         self.errno
+    }
+
+    /// Length of the verifier's log; 0 if there is none. After a failed
+    /// [`exec::load`](crate::exec::load) it is the first thing in what is left of
+    /// the arena: [`Arena::scratch`](crate::arena::Arena::scratch) of as many bytes.
+    #[must_use]
+    pub fn log_bytes(&self) -> usize {
+        self.log_bytes
+    }
+
+    pub(crate) fn set_log(&mut self, bytes: usize) {
+        self.log_bytes = bytes;
     }
 
     /// Begins a step, and with it the line, in case that it fails.

@@ -139,6 +139,22 @@ pub fn load<'a, S: Sys>(
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
+    load_with(sys, image, &[], search, arena, error)
+}
+
+/// [`load`] with maps that exist already: for some of the image's maps the fd. They
+/// are not created and not filled; the fds belong to the load, whether it succeeds or not.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_with<'a, S: Sys>(
+    sys: &'a S,
+    image: &Image<'a>,
+    maps: &[(u32, i32)],
+    search: Search,
+    arena: &mut Arena<'a>,
+    error: &mut Error,
+) -> Result<Loaded<'a, S>, Failed> {
     let mut load = Load {
         sys,
         image: *image,
@@ -146,6 +162,11 @@ pub fn load<'a, S: Sys>(
         error,
     };
     let loaded = Loaded::new(&mut load).and_then(|mut loaded| {
+        for (index, fd) in maps {
+            if let Some(place) = loaded.map_fds.get_mut(*index as usize) {
+                *place = *fd;
+            }
+        }
         run::<{ need::ALL }, S>(&mut load, &mut loaded, &mut None, search)?;
         Ok(loaded)
     });

@@ -210,7 +210,13 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             }
         };
         load.error.tell(errno.into());
-        self.verdict(prog, values_of_mut(rest), load.error);
+        let log = values_of_mut(rest);
+        self.verdict(prog, log, load.error);
+        if KINDS & need::FOREIGN != 0 {
+            let end = log.iter().position(|byte| *byte == 0);
+            load.error.set_log(end.unwrap_or(log.len()));
+            *load.arena = Arena::new(rest);
+        }
         Err(Failed::TOLD)
     }
 

@@ -19,6 +19,7 @@ pub mod cmd {
     pub const MAP_UPDATE_ELEM: u32 = 2;
     pub const PROG_LOAD: u32 = 5;
     pub const OBJ_PIN: u32 = 6;
+    pub const OBJ_GET: u32 = 7;
     pub const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub const BTF_LOAD: u32 = 18;
     pub const BTF_GET_FD_BY_ID: u32 = 19;
@@ -117,7 +118,7 @@ attr! {
 }
 
 attr! {
-    /// `BPF_OBJ_PIN`
+    /// `BPF_OBJ_PIN` and `BPF_OBJ_GET`
     ObjPin, 16 {
         pathname: u64 = 0,
         bpf_fd: u32 = 8,
@@ -181,5 +182,17 @@ attr! {
     LinkInfo, 8 {
         link_type: u32 = 0,
         id: u32 = 4,
+    }
+}
+
+attr! {
+    /// `struct bpf_map_info`, as far as all kernels have it.
+    MapInfo, 24 {
+        map_type: u32 = 0,
+        id: u32 = 4,
+        key_size: u32 = 8,
+        value_size: u32 = 12,
+        max_entries: u32 = 16,
+        map_flags: u32 = 20,
     }
 }

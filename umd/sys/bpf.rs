@@ -10,8 +10,8 @@ use core::ffi::CStr;
 use core::marker::PhantomData;
 
 use super::attr::{
-    BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, OBJ_NAME_LEN,
-    ObjGetInfo, ObjPin, ProgLoad, cmd,
+    BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, MapInfo,
+    OBJ_NAME_LEN, ObjGetInfo, ObjPin, ProgLoad, cmd,
 };
 use super::pod::{Attr, attr_bytes};
 use super::{Errno, Sys};
@@ -188,6 +188,28 @@ pub fn obj_pin<S: Sys>(sys: &S, fd: i32, path: &CStr) -> Result<(), Errno> {
         ..ObjPin::default()
     };
     bpf(sys, cmd::OBJ_PIN, attr_bytes(&mut attr)).map(drop)
+}
+
+/// `BPF_OBJ_GET` of what is pinned at a path: the fd.
+///
+/// # Errors
+/// `ENOENT` if nothing is there, `EPERM` outside of a bpffs.
+pub fn obj_get<S: Sys>(sys: &S, path: &CStr) -> Result<i32, Errno> {
+    let mut attr = ObjPin {
+        pathname: addr(path.to_bytes_with_nul()),
+        ..ObjPin::default()
+    };
+    bpf(sys, cmd::OBJ_GET, attr_bytes(&mut attr))
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD` of a map.
+///
+/// # Errors
+/// As the kernel reports it: `EINVAL` may mean that it is no map.
+pub fn map_info<S: Sys>(sys: &S, fd: i32) -> Result<MapInfo, Errno> {
+    let mut info = MapInfo::default();
+    get_info(sys, fd, &mut info)?;
+    Ok(info)
 }
 
 fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno> {

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use bpf_preload_umd::driver;
 use bpf_preload_umd::error::LINE_MAX;
 use bpf_preload_umd::sys::attr::{
-    BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, ObjGetInfo,
-    ObjPin, ProgLoad, cmd,
+    BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, MapInfo,
+    ObjGetInfo, ObjPin, ProgLoad, cmd,
 };
 use bpf_preload_umd::sys::pod::Attr;
 
@@ -54,6 +54,7 @@ fn layouts() -> Vec<Layout> {
         layout!(LinkCreate, "union bpf_attr", "link_create."),
         layout!(ObjGetInfo, "union bpf_attr", "info."),
         layout!(BtfInfo, "struct bpf_btf_info", ""),
+        layout!(MapInfo, "struct bpf_map_info", "", "map_type" is "type"),
         layout!(LinkInfo, "struct bpf_link_info", "", "link_type" is "type"),
     ]
 }
@@ -126,6 +127,7 @@ fn uapi_source() -> String {
         ("MAP_UPDATE_ELEM", cmd::MAP_UPDATE_ELEM),
         ("PROG_LOAD", cmd::PROG_LOAD),
         ("OBJ_PIN", cmd::OBJ_PIN),
+        ("OBJ_GET", cmd::OBJ_GET),
         ("OBJ_GET_INFO_BY_FD", cmd::OBJ_GET_INFO_BY_FD),
         ("BTF_LOAD", cmd::BTF_LOAD),
         ("BTF_GET_FD_BY_ID", cmd::BTF_GET_FD_BY_ID),

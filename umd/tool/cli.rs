@@ -19,6 +19,10 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true)]
     pub(crate) json: bool,
 
+    /// Print all of the verifier's log if it refuses a program, on stderr before the line
+    #[arg(short, long, global = true)]
+    pub(crate) debug: bool,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -28,7 +32,8 @@ pub(crate) enum Command {
     /// Load all programs and maps of a BPF object file
     ///
     /// Programs in sections whose names begin with `?` are left out. Without --pin
-    /// all is unloaded again at once: it was tried whether it can be loaded.
+    /// all is unloaded again at once: it was tried whether it can be loaded. Maps that
+    /// declare `pinning` are shared by their names in /sys/fs/bpf, in either case.
     Load {
         /// The object file
         file: PathBuf,

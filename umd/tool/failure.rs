@@ -9,14 +9,21 @@ use bpf_preload_umd::sys::Errno;
 
 /// One line, without the program's name and a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure {
+    line: String,
+    /// All that the verifier said, if it was the verifier.
+    log: Vec<u8>,
+}
 
 impl Failure {
     pub(crate) fn new(line: impl Into<String>) -> Self {
         // Paths may hold anything.
         let line = line.into();
         let shown = line.chars().map(|c| if c.is_control() { '?' } else { c });
-        Failure(shown.collect())
+        Failure {
+            line: shown.collect(),
+            log: Vec::new(),
+        }
     }
 
     /// The kernel refused a step.
@@ -40,7 +47,18 @@ impl Failure {
 
     /// With the file that it is about.
     pub(crate) fn within(self, file: &Path) -> Self {
-        Failure::new(format!("{}: {}", file.display(), self.0))
+        let line = format!("{}: {}", file.display(), self.line);
+        Failure::new(line).with_log(&self.log)
+    }
+
+    /// With the verifier's log.
+    pub(crate) fn with_log(mut self, log: &[u8]) -> Self {
+        self.log = log.to_vec();
+        self
+    }
+
+    pub(crate) fn log(&self) -> &[u8] {
+        &self.log
     }
 
     /// The executor's line, which begins with the driver's name.
@@ -52,7 +70,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.line)
     }
 }
 

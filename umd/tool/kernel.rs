@@ -21,14 +21,21 @@ pub(crate) fn memory() -> Vec<u64> {
 }
 
 /// Loads an image; all is closed again when the result is dropped.
+///
+/// `maps` are those that exist already, by index; their fds are closed with the rest.
 pub(crate) fn load<'a>(
     image: &Image<'a>,
+    maps: &[(u32, i32)],
     search: Search,
     memory: &'a mut [u64],
 ) -> Result<Loaded<'a, Linux>, Failure> {
     let mut error = Error::default();
-    let loaded = exec::load(&Linux, image, search, &mut Arena::new(memory), &mut error);
-    loaded.map_err(|_| Failure::of(&error))
+    let mut arena = Arena::new(memory);
+    let loaded = exec::load_with(&Linux, image, maps, search, &mut arena, &mut error);
+    loaded.map_err(|_| {
+        let log = arena.scratch(error.log_bytes()).unwrap_or_default();
+        Failure::of(&error).with_log(log)
+    })
 }
 
 /// BTF of the running kernel.

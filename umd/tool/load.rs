@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, number};
 use crate::pins::{PinDir, Pins};
-use crate::{complete, kernel, object};
+use crate::{by_name, complete, kernel, object};
 
 /// What was loaded.
 #[derive(Debug, Serialize)]
@@ -49,8 +49,9 @@ pub(crate) fn load(file: &Path, pin: Option<&Path>) -> Result<Loaded, Failure> {
     let bytes = complete::complete(object::lower(file)?).map_err(|failure| failure.within(file))?;
     let image = object::parse(&bytes)?;
     let mut memory = kernel::memory();
-    let loaded =
-        kernel::load(&image, Search::All, &mut memory).map_err(|failure| failure.within(file))?;
+    let pinned = by_name::find(&image).map_err(|failure| failure.within(file))?;
+    let loaded = kernel::load(&image, &pinned, Search::All, &mut memory)
+        .map_err(|failure| failure.within(file))?;
     let dir = pin.map(PinDir::open).transpose()?;
     let mut pins = Pins::default();
     let mut one = |kind: &str, object: Object<'_>| {
@@ -64,7 +65,7 @@ pub(crate) fn load(file: &Path, pin: Option<&Path>) -> Result<Loaded, Failure> {
         };
         Ok(One { name, id, pinned })
     };
-    let said = Loaded {
+    let mut said = Loaded {
         programs: loaded
             .progs()
             .map(|prog| one("prog", prog))
@@ -74,6 +75,13 @@ pub(crate) fn load(file: &Path, pin: Option<&Path>) -> Result<Loaded, Failure> {
             .map(|map| one("map", map))
             .collect::<Result<_, Failure>>()?,
     };
+    for (name, path, fd) in by_name::missing(&image, &pinned, loaded.maps()) {
+        let path = pins.pin(&format!("map {name}"), fd, path)?;
+        let mut maps = said.maps.iter_mut();
+        if let Some(map) = maps.find(|map| map.name == name && map.pinned.is_none()) {
+            map.pinned = Some(path);
+        }
+    }
     pins.keep();
     if let Some(dir) = dir {
         dir.keep();

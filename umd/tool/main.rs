@@ -5,6 +5,7 @@
 //! the kernel is asked for the executor's. Each command is a module: it returns
 //! what to print, or one line that says what went wrong.
 
+mod by_name;
 mod cli;
 mod complete;
 mod failure;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     let Err(failure) = done else {
         return ExitCode::SUCCESS;
     };
-    output::failed(&failure, cli.json);
+    output::failed(&failure, cli.json, cli.debug);
     ExitCode::FAILURE
 }
 

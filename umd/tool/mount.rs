@@ -87,7 +87,7 @@ fn fill(bytes: &[u8], kernel: &Kernel, pins: &mut Pins, said: &mut Mounted) -> R
         return Ok(());
     }
     let mut memory = kernel::memory();
-    let loaded = kernel::load(&image, Search::First, &mut memory)?;
+    let loaded = kernel::load(&image, &[], Search::First, &mut memory)?;
     for link in loaded.links() {
         let link_name = String::from_utf8_lossy(link.name);
         let name = pin_name(&link_name);

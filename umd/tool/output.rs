@@ -28,7 +28,11 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Says what went wrong. Where even that cannot be written the exit status must do.
-pub(crate) fn failed(failure: &Failure, json: bool) {
+/// The line comes last, behind the verifier's log if that is wanted.
+pub(crate) fn failed(failure: &Failure, json: bool, debug: bool) {
+    if debug {
+        let _ = std::io::stderr().write_all(failure.log());
+    }
     if json {
         let error = serde_json::json!({ "error": failure.to_string() });
         let _ = bytes(format!("{error}\n").as_bytes());

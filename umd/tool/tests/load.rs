@@ -226,6 +226,53 @@ SEC("socket") int prog(void *ctx)
 }
 
 #[test]
+fn map_pinned_by_name_is_another_one_each_time() {
+    let source = |entries: u32| {
+        format!(
+            r#"
+struct {{ __uint(type, 2); __type(key, u32); __type(value, u32); __uint(max_entries, {entries}); __uint(pinning, 1); }}
+	shared SEC(".maps");
+SEC("socket") int prog(void *ctx) {{ u32 k = 0; return !!bpf_map_lookup_elem(&shared, &k); }}"#
+        )
+    };
+    let object = compile("by_name", &source(3));
+    let other = compile("by_name_of_another_size", &source(4));
+    let said = succeeds(
+        &object,
+        &format!(
+            r#"set -x
+        mount -t bpf bpf /sys/fs/bpf
+        $tool load $object
+        id=$(bpftool -j map show pinned /sys/fs/bpf/shared | jq .id)
+        $tool -j load $object --pin $dir/x | jq -e ".maps[0].id == $id"
+        bpftool -j prog show pinned $dir/x/prog | jq -e ".map_ids == [$id]"
+        # What libbpf has pinned serves, too.
+        rm /sys/fs/bpf/shared
+        bpftool prog load $object $dir/prog 2>/dev/null
+        id=$(bpftool -j map show pinned /sys/fs/bpf/shared | jq .id)
+        $tool -j load $object | jq -e ".maps[0].id == $id"
+        ! $tool load {}
+        test "$(bpftool -j map show pinned /sys/fs/bpf/shared | jq .id)" = $id
+        rm /sys/fs/bpf/shared
+        bpftool map create /sys/fs/bpf/shared type array key 4 value 4 entries 3 name another
+        $tool load $object
+        umount /sys/fs/bpf
+        mkdir $dir.empty
+        mount --bind $dir.empty /sys/fs/bpf
+        ! $tool load $object
+        umount /sys/fs/bpf"#,
+            other.display()
+        ),
+    );
+    for words in [
+        "reuse map shared pinned at /sys/fs/bpf/shared: its max_entries is 3, not 4\n",
+        "pin map shared at /sys/fs/bpf/shared: EPERM (1)\n",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn failed_load_leaves_a_pin() {
     let object = compile(
         "pins",
@@ -290,7 +337,7 @@ fn refused_object_is_not_explained() {
             vec!["section maps", "legacy"],
         ),
     ];
-    for (name, source, words) in pieces {
+    for (name, source, words) in &pieces {
         let object = compile(name, source);
         let (ok, said) = script(&object, "$tool load $object");
         assert!(!ok, "{name} was loaded");
@@ -303,6 +350,17 @@ fn refused_object_is_not_explained() {
             assert!(said.contains(word), "{name}: {said}");
         }
     }
+    // The log, and then the same line.
+    let object = compile("fails", pieces[0].1);
+    let (ok, line) = script(&object, "$tool load $object");
+    let (again, log) = script(&object, "$tool load $object -d");
+    assert!(!ok && !again && log.ends_with(&line), "{log}");
+    assert!(
+        log.contains("R0 invalid mem access")
+            && log.contains("\n; SEC(")
+            && log.contains("\nprocessed "),
+        "{log}"
+    );
     for (file, line) in [
         ("/nonexistent.o", "read /nonexistent.o: ENOENT (2)\n"),
         ("/etc/passwd", "/etc/passwd: not an ELF file\n"),
