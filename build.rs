@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Compiles the iterators, lowers each object to an image, packs it, and links the blob bare.
+//! Compiles the iterators, lowers each object to an image, packs these, and links the blob bare.
 //!
 //! `CLANG` names the compiler (default: the newest installed `clang` or
 //! `clang-NN`). `BPF_PRELOAD_OBJ` names objects to take instead of compiling any, with
@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use lz4::block::CompressionMode;
 use preload_image::Image;
 
 /// Where the sources are, `*.bpf.c`; the order of their names is that of the images.
@@ -45,37 +44,32 @@ fn build() -> Result<(), String> {
     }
 
     // What umd/images.rs includes.
-    let (mut plain, mut packed, mut kinds) = (String::new(), String::new(), 0);
+    let (mut images, mut plain, mut kinds) = (Vec::new(), String::new(), 0);
     for (number, object) in objects.iter().enumerate() {
         let name = object_name(object);
-        let files = ["img", "packed"].map(|kind| format!("{number}.{kind}"));
-        kinds |= image(object, &name, files.each_ref().map(|file| out.join(file)))?;
-        let [image, packed_image] =
-            files.map(|file| format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))"));
-        plain += &format!("({name:?}, {image} as &[u8]),\n");
-        packed += &format!("{packed_image},\n");
+        let image = image(object, &name)?;
+        let file = format!("{number}.img");
+        write(&out.join(&file), &image)?;
+        plain += &format!(
+            "({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")) as &[u8]),\n"
+        );
+        kinds |= Image::parse(&image).map_or(0, |image| image.core_kinds());
+        images.push(image);
     }
+    let packed = preload_image::pack(&images, |images| {
+        zx0::Compressor::new().compress(images).output
+    });
     write(&out.join("plain.rs"), format!("[{plain}]").as_bytes())?;
-    write(&out.join("packed.rs"), format!("[{packed}]").as_bytes())?;
     write(&out.join("core_kinds.rs"), format!("{kinds:#x}").as_bytes())?;
+    write(&out.join("images.packed"), &packed)?;
     link_bare()
 }
 
-/// Makes the image of an object, plain and packed; gives its kinds of CO-RE relocations.
-fn image(object: &Path, name: &str, [plain, packed]: [PathBuf; 2]) -> Result<u32, String> {
+/// Makes the image of an object.
+fn image(object: &Path, name: &str) -> Result<Vec<u8>, String> {
     let shown = object.display();
     let bytes = fs::read(object).map_err(|error| format!("{shown}: {error}"))?;
-    let image = preload_lower::lower(&bytes, name).map_err(|error| format!("{shown}: {error}"))?;
-    let bytes = preload_image::pack(&image, |columns| {
-        let best = CompressionMode::HIGHCOMPRESSION(12);
-        lz4::block::compress(columns, Some(best), false)
-    });
-    let bytes = bytes.map_err(|error| format!("could not pack the image of {shown}: {error}"))?;
-    write(&plain, &image)?;
-    write(&packed, &bytes)?;
-    let parsed = Image::parse(&image)
-        .map_err(|wrong| format!("{shown}: image with bad {} at {}", wrong.what, wrong.offset))?;
-    Ok(parsed.core_kinds())
+    preload_lower::lower(&bytes, name).map_err(|error| format!("{shown}: {error}"))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

@@ -3,7 +3,7 @@
 
 use core::ops::RangeInclusive;
 
-use preload_image::{Image, core_kind};
+use preload_image::{Image, ImageError, core_kind};
 
 use crate::arena::Arena;
 use crate::error::{Error, Failed};
@@ -27,23 +27,23 @@ const IN: i32 = 0;
 const OUT: i32 = 1;
 const LOG: i32 = 2;
 
-/// The driver's life, with these images, packed or plain; the result is its exit status.
+/// Images that a driver has at most.
+pub const MOST_IMAGES: usize = 4;
+
+/// The driver's life, with these images, one after the other, packed or plain;
+/// the result is its exit status.
 ///
 /// What was loaded stays open until the process ends, which closes it all at
 /// once: nothing is lost by not doing so one by one.
-pub fn run<const N: usize, S: Sys>(sys: &S, images: &[&[u8]; N], memory: &mut [u64]) -> i32 {
-    run_only::<{ core_kind::ALL }, N, S>(sys, images, memory)
+pub fn run<S: Sys>(sys: &S, images: &[u8], memory: &mut [u64]) -> i32 {
+    run_only::<{ core_kind::ALL }, S>(sys, images, memory)
 }
 
 /// [`run`] of images that have only these kinds of CO-RE relocations, a bit for
 /// each: what serves others alone is not compiled in, and such are refused.
-pub fn run_only<const KINDS: u32, const N: usize, S: Sys>(
-    sys: &S,
-    images: &[&[u8]; N],
-    memory: &mut [u64],
-) -> i32 {
+pub fn run_only<const KINDS: u32, S: Sys>(sys: &S, images: &[u8], memory: &mut [u64]) -> i32 {
     let mut error = Error::default();
-    match serve::<KINDS, N, S>(sys, images, memory, &mut error) {
+    match serve::<KINDS, S>(sys, images, memory, &mut error) {
         Ok(()) => 0,
         Err(failed) => {
             error.tell(failed);
@@ -54,30 +54,36 @@ pub fn run_only<const KINDS: u32, const N: usize, S: Sys>(
     }
 }
 
-fn serve<'a, const KINDS: u32, const N: usize, S: Sys>(
+fn serve<'a, const KINDS: u32, S: Sys>(
     sys: &'a S,
-    images: &[&'a [u8]; N],
+    images: &'a [u8],
     memory: &'a mut [u64],
     error: &mut Error,
 ) -> Result<(), Failed> {
     error.begin("block", b"SIGPIPE");
     sys.block_sigpipe()?;
     let start = read_word(sys, "read start word", START..=START_ALL, error)?;
-    let wanted = if start == START { 1 } else { N };
-
+    error.begin("read image", b"");
     let mut arena = Arena::new(memory);
+    let mut images = unpack(images, start, &mut arena, error)?;
+
     let mut kernel_btf = None;
-    let mut loads = [const { None }; N];
-    for (image, load_of) in images.iter().zip(&mut loads).take(wanted) {
+    let mut loads = [const { None }; MOST_IMAGES];
+    for place in &mut loads {
         error.begin("read image", b"");
+        let (image, rest) = Image::parse_first(images).map_err(|wrong| bad(wrong, error))?;
         let mut load = Load {
             sys,
-            image: open(image, &mut arena, error)?,
+            image,
             arena: &mut arena,
             error,
         };
-        let loaded = load_of.insert(Loaded::new(&mut load)?);
+        let loaded = place.insert(Loaded::new(&mut load)?);
         exec::run::<KINDS, S>(&mut load, loaded, &mut kernel_btf, Search::First)?;
+        images = rest;
+        if start == START || images.is_empty() {
+            break;
+        }
     }
     // All links are there; none was reported before.
     for loaded in loads.iter().flatten() {
@@ -90,28 +96,30 @@ fn serve<'a, const KINDS: u32, const N: usize, S: Sys>(
     Ok(())
 }
 
-/// The image, unpacked if it is packed.
+/// The images, of which there may be just the first; unpacked if they are packed.
 #[inline(never)]
-fn open<'a>(
-    image: &'a [u8],
+fn unpack<'a>(
+    images: &'a [u8],
+    start: u32,
     arena: &mut Arena<'a>,
     error: &mut Error,
-) -> Result<Image<'a>, Failed> {
-    let opened = match preload_image::packed_len(image) {
-        None => Image::parse(image),
-        Some(len) => {
-            let unpacked = arena.alloc(len).ok_or(Failed::NO_MEMORY)?;
-            let columns = arena.scratch(len).ok_or(Failed::NO_MEMORY)?;
-            preload_image::unpack(image, columns, unpacked)
-        }
+) -> Result<&'a [u8], Failed> {
+    let Some((first, all)) = preload_image::packed_lens(images) else {
+        return Ok(images);
     };
-    opened.map_err(|wrong| {
-        error.put(b"bad ").put(wrong.what.as_bytes());
-        error.put(b" at offset ").put_dec(wrong.offset);
-        Failed::TOLD
-    })
+    let len = if start == START { first } else { all };
+    let unpacked = arena.alloc(len).ok_or(Failed::NO_MEMORY)?;
+    preload_image::unpack(images, unpacked).map_err(|wrong| bad(wrong, error))?;
+    Ok(unpacked)
 }
 
+/// Says what is wrong with an image.
+#[inline(never)]
+fn bad(wrong: ImageError, error: &mut Error) -> Failed {
+    error.put(b"bad ").put(wrong.what.as_bytes());
+    error.put(b" at offset ").put_dec(wrong.offset);
+    Failed::TOLD
+}
 /// Reads a word, which must be one of these.
 #[inline(never)]
 fn read_word<S: Sys>(

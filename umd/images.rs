@@ -17,8 +17,10 @@
 /// ```
 pub const PLAIN: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/plain.rs"));
 
-/// The same, packed: what the blob carries.
-pub static PACKED: [&[u8]; PLAIN.len()] = include!(concat!(env!("OUT_DIR"), "/packed.rs"));
+/// All of them, packed: what the blob carries.
+pub static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/images.packed"));
 
 /// The kinds of CO-RE relocations in all of them, a bit for each: the blob has no code for others.
 pub const CORE_KINDS: u32 = include!(concat!(env!("OUT_DIR"), "/core_kinds.rs"));
+
+const _: () = assert!(PLAIN.len() <= crate::driver::MOST_IMAGES);

@@ -29,9 +29,9 @@ core::arch::global_asm!(
 extern "C" fn main() -> ! {
     // SAFETY: the only reference to ARENA; main runs once, on the only thread.
     let arena = unsafe { &mut *core::ptr::addr_of_mut!(ARENA) };
-    linux::exit(driver::run_only::<{ images::CORE_KINDS }, _, _>(
+    linux::exit(driver::run_only::<{ images::CORE_KINDS }, _>(
         &Linux,
-        &images::PACKED,
+        images::PACKED,
         arena,
     ))
 }

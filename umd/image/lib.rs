@@ -16,16 +16,16 @@
 #[cfg(feature = "writer")]
 extern crate alloc;
 
-mod lz4;
 mod pack;
 mod read;
 mod record;
 #[cfg(feature = "writer")]
 mod write;
+mod zx0;
 
 #[cfg(feature = "writer")]
 pub use pack::pack;
-pub use pack::{packed_len, unpack};
+pub use pack::{packed_lens, unpack};
 pub use read::{Image, ImageError, Records};
 pub use record::{
     Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, ExternAt, Kconfig, KconfigAt, Map, MapAt,

@@ -193,6 +193,17 @@ impl<'a> Image<'a> {
         Ok(Image { bytes })
     }
 
+    /// Opens the first of images that follow each other; and what follows it.
+    ///
+    /// # Errors
+    /// As for [`Image::parse`].
+    pub fn parse_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), ImageError> {
+        let len = word(bytes, 4).unwrap_or(0) as usize;
+        // What has no length, or one that is too big, fails as a whole.
+        let (first, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+        Ok((Image::parse(first)?, rest))
+    }
+
     /// Offset and bytes of a section.
     #[inline(never)]
     fn place(&self, section: Section) -> (usize, &'a [u8]) {

@@ -187,7 +187,7 @@ fn too_little_memory_is_said_and_leaks_nothing() {
     // From nothing to the blob's, in steps that no allocation is as small as.
     for words in (0..2048).chain((2048..32 << 10).step_by(512)) {
         let fake = FakeKernel::new(&KERNEL);
-        if object::run_with(&fake, [IMAGE], words) == 0 {
+        if object::run_with(&fake, IMAGE, words) == 0 {
             assert_eq!(fake.output(), records(), "{words} words");
             good += 1;
         } else {

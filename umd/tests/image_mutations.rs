@@ -5,7 +5,7 @@
 use preload_image::{Image, Relo, Str};
 
 use crate::fake_kernel::FakeKernel;
-use crate::object::{self, ARENA_BYTES, IMAGES, KERNEL_ALL};
+use crate::object::{self, IMAGES, KERNEL_ALL};
 
 /// Asks an image for everything that it can be asked for, and some that it cannot.
 /// What is there is as long as the record says, or not there at all.
@@ -78,7 +78,7 @@ fn live(number: usize, image: &[u8]) {
     let fake = FakeKernel::new(&KERNEL_ALL).asking_for_all();
     let mut images = IMAGES;
     images[number] = image;
-    if object::run_with(&fake, images, ARENA_BYTES / 8) == 0 {
+    if object::run(&fake, &images.concat()) == 0 {
         assert!(fake.output().len().is_multiple_of(20));
         assert!(fake.log().is_empty());
     } else {

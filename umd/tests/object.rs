@@ -46,19 +46,19 @@ pub(crate) static KERNEL_ALL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     btf.bytes()
 });
 
-/// A life of the driver with one image: its exit status.
+/// A life of the driver with an image: its exit status.
 pub(crate) fn run(fake: &FakeKernel, image: &[u8]) -> i32 {
-    run_with(fake, [image], ARENA_BYTES / 8)
+    run_with(fake, image, ARENA_BYTES / 8)
 }
 
 /// A life with all real images; how many are loaded is up to the start word.
 pub(crate) fn run_all(fake: &FakeKernel) -> i32 {
-    run_with(fake, IMAGES, ARENA_BYTES / 8)
+    run(fake, &IMAGES.concat())
 }
 
 /// A life with so many words of memory.
-pub(crate) fn run_with<const N: usize>(fake: &FakeKernel, images: [&[u8]; N], words: usize) -> i32 {
-    driver::run(fake, &images, &mut vec![0; words])
+pub(crate) fn run_with(fake: &FakeKernel, images: &[u8], words: usize) -> i32 {
+    driver::run(fake, images, &mut vec![0; words])
 }
 
 /// The load alone, with all candidates looked at: what `while_loaded` sees of

@@ -73,8 +73,7 @@ fn a_classic_start_does_nothing_for_the_other_images() {
     assert_eq!(one.trace(), all.trace());
     // It does not even look at them.
     let fake = FakeKernel::new(&KERNEL);
-    let words = object::ARENA_BYTES / 8;
-    assert_eq!(object::run_with(&fake, [IMAGE, b"garbage"], words), 0);
+    assert_eq!(object::run(&fake, &[IMAGE, b"garbage"].concat()), 0);
 }
 
 #[test]
@@ -91,8 +90,7 @@ fn a_kernel_that_cannot_list_links_is_one_line_and_no_link_at_all() {
 #[test]
 fn garbage_for_a_further_image_lets_the_links_of_the_first_go() {
     let fake = FakeKernel::new(&KERNEL).asking_for_all();
-    let words = object::ARENA_BYTES / 8;
-    assert_eq!(object::run_with(&fake, [IMAGE, b"garbage"], words), 1);
+    assert_eq!(object::run(&fake, &[IMAGE, b"garbage"].concat()), 1);
     assert_eq!(
         object::refused(&fake),
         "bpf_preload: read image: bad magic at offset 0"

@@ -63,7 +63,7 @@ fn what_was_in_memory_is_not_the_verifiers_word() {
     fake.verifier = Box::new(|_| Err((libc::EPERM, Vec::new())));
     let image = object::image("ITER int prog(void *ctx) { return 0; }");
     let mut memory = vec![u64::from_ne_bytes(*b"leftover"); object::ARENA_BYTES / 8];
-    assert_eq!(driver::run(&fake, &[&image], &mut memory), 1);
+    assert_eq!(driver::run(&fake, &image, &mut memory), 1);
     let expected = "bpf_preload: load prog prog: EPERM (1)";
     assert_eq!(object::line(&fake), expected);
 }
