@@ -163,7 +163,7 @@ static inline void bpf_preload_info_set_link(struct bpf_preload_info *info,
 #define BPF_PRELOAD_IMPORT_NS	MODULE_IMPORT_NS(BPF_INTERNAL)
 #endif
 
-/* A path since 5.14. */
+/* A path since 5.14 ("switch file_open_root() to struct path"). */
 #if !KERNEL_SINCE(5, 14)
 static inline struct file *bpf_preload_open_root(const struct path *root,
 						 const char *name, int flags,
@@ -176,8 +176,8 @@ static inline struct file *bpf_preload_open_root(const struct path *root,
 #endif
 
 /*
- * set_fs_pwd() is not exported. The lock and the seqcount of fs_struct became
- * one seqlock_t: posted while 6.16 was made, there in 6.18, not in 6.12.
+ * set_fs_pwd() is not exported. The lock and the seqcount of fs_struct are one
+ * seqlock_t since 6.17 ("fold fs_struct->{lock,seq} into a seqlock").
  */
 static inline void fs_set_pwd(struct fs_struct *fs, const struct path *path)
 {

@@ -170,4 +170,3 @@ BPF_PRELOAD_IMPORT_NS;
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The bpf-preload authors");
 MODULE_DESCRIPTION("Fills bpffs with the iterators of a user mode driver");
-MODULE_ALIAS("bpf_preload");
