@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test bench bench-read conformance check blob tool module vm script kver clean
+.PHONY: help setup run test bench bench-read conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -41,6 +41,10 @@ blob: setup ## the static driver: target/bpf_preload_umd
 	@mkdir -p target
 	@strip --strip-all -R .comment -o $(blob) $${CARGO_TARGET_DIR:-target}/release/bpf_preload_umd
 
+vendor: ## the crates into vendor/: from then on cargo needs no network
+	@mkdir -p .cargo
+	@cargo vendor --locked >.cargo/config.toml
+
 tool: setup ## the host tool: target/bpf-preload
 	@cargo build --quiet --profile tool --package bpf-preload
 	@mkdir -p target
@@ -48,6 +52,20 @@ tool: setup ## the host tool: target/bpf-preload
 
 module: $(if $(KDIR),,kver) blob ## target/kmod/<KVER>/bpf_preload.ko [KVER=...|KDIR=/path]
 	@tests/vm/module $(if $(KDIR),$(abspath $(KDIR)),$(KVER))
+
+intree: ## the shim into a kernel's source: KSRC=/path [BLOB=prebuilt driver]
+	@kmod-shim/intree/apply $(if $(KSRC),$(abspath $(KSRC)))
+
+test-intree: blob tool ## small 6.12 and 7.3 kernels with it in their trees: built, and all cases [CASE=name]
+	@tests/intree/run $(if $(CASE),--case '$(CASE)') 6.12-m 6.12-y 7.3-m apply_test dkms_test offline_test
+
+test-sanitized: blob tool ## the same with all sanitizers of the kernel [CASE=name]
+	@tests/intree/run $(if $(CASE),--case '$(CASE)') 6.12-sanitized
+
+dkms: blob ## target/dkms/bpf_preload-<version>, for `dkms add`
+	@rm -rf target/dkms
+	@dir=target/dkms/bpf_preload-$$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod-shim/dkms.conf) && \
+		mkdir -p $$dir && cp kmod-shim/Kbuild kmod-shim/dkms.conf kmod-shim/*.[chS] $(blob) $$dir
 
 vm: script module tool ## run SCRIPT in KVER's kernel: SCRIPT=file [KVER=...] [FILES="a b"]
 	@tests/vm/boot $(KVER) $(SCRIPT) $(FILES)
