@@ -39,7 +39,7 @@ check: setup ## formatting, lints, checkpatch, sparse, the blob's properties
 blob: setup ## the static driver: target/bpf_preload_umd
 	@cargo build --quiet --release --bin bpf_preload_umd
 	@mkdir -p target
-	@strip --strip-all -R .comment -o $(blob) $${CARGO_TARGET_DIR:-target}/release/bpf_preload_umd
+	@umd/strip $${CARGO_TARGET_DIR:-target}/release/bpf_preload_umd $(blob)
 
 vendor: ## the crates into vendor/: from then on cargo needs no network
 	@mkdir -p .cargo

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The user mode driver: the conversation of `kmod-shim/wire.h`.
 
-use core::ops::RangeInclusive;
-
 use preload_image::{Image, ImageError, core_kind};
 
 use crate::arena::Arena;
@@ -62,7 +60,7 @@ fn serve<'a, const KINDS: u32, S: Sys>(
 ) -> Result<(), Failed> {
     error.begin("block", b"SIGPIPE");
     sys.block_sigpipe()?;
-    let start = read_word(sys, "read start word", START..=START_ALL, error)?;
+    let start = read_word(sys, "read start word", [START, START_ALL], error)?;
     error.begin("read image", b"");
     let mut arena = Arena::new(memory);
     let mut images = unpack(images, start, &mut arena, error)?;
@@ -91,7 +89,7 @@ fn serve<'a, const KINDS: u32, S: Sys>(
             report(sys, &link, error)?;
         }
     }
-    read_word(sys, "read end word", END..=END, error)?;
+    read_word(sys, "read end word", [END; 2], error)?;
     core::mem::forget((loads, kernel_btf));
     Ok(())
 }
@@ -120,12 +118,13 @@ fn bad(wrong: ImageError, error: &mut Error) -> Failed {
     error.put(b" at offset ").put_dec(wrong.offset);
     Failed::TOLD
 }
+
 /// Reads a word, which must be one of these.
 #[inline(never)]
 fn read_word<S: Sys>(
     sys: &S,
     step: &'static str,
-    wanted: RangeInclusive<u32>,
+    wanted: [u32; 2],
     error: &mut Error,
 ) -> Result<u32, Failed> {
     error.begin(step, b"");
@@ -139,16 +138,16 @@ fn read_word<S: Sys>(
                 return Err(Failed::TOLD);
             }
             Ok(n) => len += n,
-            Err(Errno(libc::EINTR)) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
     let word = u32::from_ne_bytes(word);
-    if !wanted.contains(&word) {
+    let [one, other] = wanted;
+    if word != one && word != other {
         error.put(b"got ").put_hex(word);
-        error.put(b", not ").put_hex(*wanted.start());
-        if wanted.end() != wanted.start() {
-            error.put(b" or ").put_hex(*wanted.end());
+        error.put(b", not ").put_hex(one);
+        if one != other {
+            error.put(b" or ").put_hex(other);
         }
         return Err(Failed::TOLD);
     }
@@ -175,7 +174,6 @@ fn report<S: Sys>(sys: &S, link: &Link<'_>, error: &mut Error) -> Result<(), Fai
                 written += n;
                 continue;
             }
-            Err(Errno(libc::EINTR)) => continue,
             Err(errno) => errno,
         };
         return Err(errno.into());

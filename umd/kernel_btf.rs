@@ -72,7 +72,6 @@ impl<S: Sys> KernelBtf<S> {
                 // Shorter than its size says: the reader of BTF will say so.
                 Ok(0) => break,
                 Ok(n) => end += n,
-                Err(Errno(libc::EINTR)) => {}
                 Err(errno) => return Err(errno),
             }
         }

@@ -157,9 +157,9 @@ pub(crate) fn word(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 impl<'a> Image<'a> {
-    /// Opens an image: its header, and that the sections are there.
+    /// Opens an image: what it begins with, and that it is as long as it says.
     ///
-    /// What stands in the sections is not looked at; see [`Image::check`].
+    /// Sections and what stands in them are not looked at; see [`Image::check`].
     ///
     /// # Errors
     /// The first thing found wrong, with its offset.
@@ -173,22 +173,6 @@ impl<'a> Image<'a> {
         }
         if word(bytes, 4).map(|len| len as usize) != Some(bytes.len()) {
             return Err(wrong("length", 4));
-        }
-        // Sections follow each other without gaps, in the order of the header.
-        let mut end = HEADER_BYTES;
-        for at in (8..HEADER_BYTES).step_by(8) {
-            let (offset, len) = (word(bytes, at), word(bytes, at + 4));
-            if offset.map(|offset| offset as usize) != Some(end) {
-                return Err(wrong("section offset", at));
-            }
-            let len = len.unwrap_or(0) as usize;
-            if len > bytes.len() - end {
-                return Err(wrong("section length", at));
-            }
-            end += len;
-        }
-        if end != bytes.len() {
-            return Err(wrong("trailing bytes", end));
         }
         Ok(Image { bytes })
     }
@@ -225,6 +209,31 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// Checks that the sections follow each other without gaps, in the order of the header.
+    fn check_sections(&self) -> Result<(), ImageError> {
+        let bytes = self.bytes;
+        let wrong = |what, offset: usize| ImageError {
+            what,
+            offset: offset as u32,
+        };
+        let mut end = HEADER_BYTES;
+        for at in (8..HEADER_BYTES).step_by(8) {
+            let (offset, len) = (word(bytes, at), word(bytes, at + 4));
+            if offset.map(|offset| offset as usize) != Some(end) {
+                return Err(wrong("section offset", at));
+            }
+            let len = len.unwrap_or(0) as usize;
+            if len > bytes.len() - end {
+                return Err(wrong("section length", at));
+            }
+            end += len;
+        }
+        if end != bytes.len() {
+            return Err(wrong("trailing bytes", end));
+        }
+        Ok(())
+    }
+
     /// Checks every reference in the image. An executor need not: what is not
     /// there reads as empty, and a load of it fails at the step that misses it.
     /// A writer and a reader of foreign images want to know beforehand.
@@ -232,6 +241,7 @@ impl<'a> Image<'a> {
     /// # Errors
     /// The first thing found wrong, with its offset.
     pub fn check(&self) -> Result<(), ImageError> {
+        self.check_sections()?;
         let strings = self.section(Section::Strings);
         // The first NUL is the empty string, the last one ends every string.
         if strings.first() != Some(&0) || strings.last() != Some(&0) {

@@ -16,7 +16,9 @@ pub struct Errno(pub i32);
 
 /// The system calls that a load needs.
 ///
-/// File descriptors are raw numbers here; who opens one closes it.
+/// File descriptors are raw numbers here; who opens one closes it. Transfers are
+/// not tried again after `EINTR`: no signal has a handler in the driver, so that
+/// the kernel takes them up again itself.
 pub trait Sys {
     /// A mapped file; unmapped when dropped.
     type Mapping: Deref<Target = [u8]>;

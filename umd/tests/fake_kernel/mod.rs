@@ -16,8 +16,8 @@ use bpf_preload_umd::sys::{Errno, Sys};
 
 pub(crate) use bpf::{Loaded, Verifier, unknown_calls};
 
-/// A call repeated so often with the same error is over it then; who has not
-/// given up by now waits for better times, which `read(2)` after `EINTR` may.
+/// A call repeated so often with the same error is over it then, which nobody
+/// should wait for.
 pub(crate) const ALWAYS: usize = 1000;
 /// More system calls than any load makes: an endless loop.
 const CALLS_MAX: usize = 100_000;
