@@ -7,6 +7,9 @@
 #define BPF_PRELOAD_BPF_H
 
 #define NULL ((void *)0)
+#define ENOSPC 28
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof(*(array)))
+#define offsetof(type, member) __builtin_offsetof(type, member)
 
 #define SEC(name) __attribute__((section(name), used))
 #define __ksym __attribute__((section(".ksyms")))
@@ -18,6 +21,7 @@
 static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static long (*bpf_seq_printf)(struct seq_file *m, const char *fmt, __u32 fmt_size,
 			      const void *data, __u32 data_len) = (void *)126;
+static long (*bpf_seq_write)(struct seq_file *m, const void *data, __u32 len) = (void *)127;
 
 #define bpf_core_field_exists(field) __builtin_preserve_field_info(field, 2)
 
@@ -29,10 +33,26 @@ static long (*bpf_seq_printf)(struct seq_file *m, const char *fmt, __u32 fmt_siz
 	bpf_seq_printf(seq, __fmt, sizeof(__fmt), __args, sizeof(__args)); \
 })
 
+/* The same with an array of arguments. */
+#define seq_row(seq, fmt, args) ({					\
+	static const char __fmt[] = fmt;				\
+									\
+	bpf_seq_printf(seq, __fmt, sizeof(__fmt), args, sizeof(args));	\
+})
+
 #define seq_puts(seq, str) ({						\
 	static const char __str[] = str;				\
 									\
-	bpf_seq_printf(seq, __str, sizeof(__str), NULL, 0);		\
+	bpf_seq_write(seq, __str, sizeof(__str) - 1);			\
+})
+
+/* Above the first object alone; without a branch, which the verifier would walk both ways. */
+#define seq_heading(seq, seq_num, str) ({				\
+	static const char __str[] = str;				\
+	__u64 __first = ((seq_num) - 1) >> 63;				\
+									\
+	asm volatile("" : "+r"(__first));				\
+	bpf_seq_write(seq, __str, __first * (sizeof(__str) - 1));	\
 })
 
 #endif /* BPF_PRELOAD_BPF_H */

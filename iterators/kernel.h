@@ -22,9 +22,16 @@ struct bpf_iter_meta {
 	__u64 seq_num;
 };
 
+enum bpf_map_type {
+	BPF_MAP_TYPE_UNSPEC,
+};
+
 struct bpf_map {
-	__u32 id;
+	enum bpf_map_type map_type;
+	__u32 key_size;
+	__u32 value_size;
 	__u32 max_entries;
+	__u32 id;
 	char name[16];
 	__s64 *elem_count;	/* since 6.6; NULL where the type does not count */
 };
@@ -38,19 +45,21 @@ struct btf_type {
 	__u32 name_off;
 };
 
-struct btf_header {
-	__u32 str_len;
-};
-
 struct btf {
 	const char *strings;
 	struct btf_type **types;
-	struct btf_header hdr;
-	__u32 nr_types;
 };
 
 struct bpf_func_info {
 	__u32 type_id;
+};
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct user_struct {
+	kuid_t uid;
 };
 
 struct bpf_prog;
@@ -66,11 +75,15 @@ struct bpf_prog_aux {
 	char name[16];
 	const char *attach_func_name;
 	struct bpf_prog *dst_prog;
+	struct user_struct *user;
+	__u64 load_time;
 	struct bpf_func_info *func_info;
 	struct btf *btf;
 };
 
 struct bpf_prog {
+	enum bpf_prog_type type;
+	__u32 len;
 	struct bpf_prog_aux *aux;
 };
 

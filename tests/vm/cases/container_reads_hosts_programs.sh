@@ -41,7 +41,7 @@ test -z "$(log_lines)"
 # The host's root reads it.
 /files/delegate /tmp/bpf sh -c 'echo $$ >&2; exec sleep 100' 2>/tmp/pid &
 job=$!
-listed() { grep '^  id name ' /proc/"$(cat /tmp/pid)"/root/tmp/bpf/progs.debug; }
+listed() { grep '^ *id name ' /proc/"$(cat /tmp/pid)"/root/tmp/bpf/progs.debug; }
 eventually 5 listed
 kill "$(cat /tmp/pid)"
 wait $job || :

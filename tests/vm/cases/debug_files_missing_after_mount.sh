@@ -4,6 +4,6 @@
 mount_bpffs
 for file in maps.debug progs.debug; do
 	test "$(stat -c %a $bpffs/$file)" = 400
-	head -n 1 $bpffs/$file | grep '^  id name '
+	head -n 1 $bpffs/$file | grep '^ *id name '
 	test "$(wc -l <$bpffs/$file)" -ge 2
 done

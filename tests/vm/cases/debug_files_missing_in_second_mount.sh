@@ -2,6 +2,6 @@
 mount_bpffs
 mount_bpffs /tmp/bpf2
 for dir in $bpffs /tmp/bpf2; do
-	grep '^  id name ' $dir/maps.debug
-	grep '^  id name ' $dir/progs.debug
+	grep '^ *id name ' $dir/maps.debug
+	grep '^ *id name ' $dir/progs.debug
 done

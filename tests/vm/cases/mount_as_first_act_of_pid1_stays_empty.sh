@@ -2,7 +2,7 @@
 # Before /proc, /sys and /dev are mounted. What PID 1 did is in .first.
 
 test ! -e /bpf/hidden
-grep '^  id name ' /bpf/maps.debug
-grep '^  id name ' /bpf/progs.debug
+grep '^ *id name ' /bpf/maps.debug
+grep '^ *id name ' /bpf/progs.debug
 dmesg >/tmp/log
 fails grep "$module: .*driver" /tmp/log

@@ -5,5 +5,5 @@
 mkdir -p /tmp/chroot/bin /tmp/chroot/bpf
 cp /bin/busybox /tmp/chroot/bin
 chroot /tmp/chroot /bin/busybox mount -t bpf bpf /bpf
-grep '^  id name ' /tmp/chroot/bpf/maps.debug
-grep '^  id name ' /tmp/chroot/bpf/progs.debug
+grep '^ *id name ' /tmp/chroot/bpf/maps.debug
+grep '^ *id name ' /tmp/chroot/bpf/progs.debug

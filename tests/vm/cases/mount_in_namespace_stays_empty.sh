@@ -12,6 +12,6 @@ cat /tmp/bpf/maps.debug /tmp/bpf/progs.debug
 EOS
 mkdir -p /tmp/bpf
 unshare -m sh /tmp/in_namespace >/tmp/listing
-test "$(grep -c '^  id name ' /tmp/listing)" = 2
+test "$(grep -c '^ *id name ' /tmp/listing)" = 2
 # Nobody outside has seen this mount, and it went with its namespace.
 test -z "$(ls -A /tmp/bpf)"

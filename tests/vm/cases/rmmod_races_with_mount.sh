@@ -18,7 +18,7 @@ end=$(($(now_cs) + 300))
 while [ "$(now_cs)" -lt $end ]; do
 	mount_bpffs
 	if [ -e $bpffs/progs.debug ]; then
-		grep '^  id name ' $bpffs/progs.debug
+		grep '^ *id name ' $bpffs/progs.debug
 		populated=$((populated + 1))
 	else
 		empty=$((empty + 1))

@@ -71,7 +71,7 @@ static void check_file(const char *dir, const char *name)
 		error(1, errno, "mounts: %s", path);
 	if (read(fd, text, sizeof(text) - 1) < 0)
 		error(1, errno, "mounts: read %s", path);
-	if (strncmp(text, "  id name", 9))
+	if (strncmp(text + strspn(text, " "), "id name", 7))
 		error(1, 0, "mounts: %s has no heading but '%s'", path, text);
 	close(fd);
 }
