@@ -17,5 +17,5 @@ for pid in $pids; do
 done
 mount -t bpf -o remount bpf $bpffs
 for file in links maps progs; do
-	head -n 1 $bpffs/$file.debug | grep '^  id'
+	head -n 1 $bpffs/$file.debug | grep '^ *id'
 done

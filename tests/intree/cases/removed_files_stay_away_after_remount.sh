@@ -21,7 +21,7 @@ for remount in remount_by_mount remount_by_fsconfig; do
 		$remount
 		complete
 		test "$(inodes $file)" = "$kept"
-		head -n 1 $bpffs/$file | grep '^  id'
+		head -n 1 $bpffs/$file | grep '^ *id'
 		test "$(stat -c %a $bpffs/$file)" = 400
 	done
 
