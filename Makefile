@@ -36,8 +36,9 @@ conformance: tool ## CO-RE and loading of upstream's selftests, against libbpf
 check: setup ## formatting, lints, checkpatch, sparse, the blob's properties
 	@tests/check/run
 
+# It is linked to one address, and as code for that 80 bytes shorter.
 blob: setup ## the static driver: target/bpf_preload_umd
-	@cargo build --quiet --release --bin bpf_preload_umd
+	@cargo rustc --quiet --release --bin bpf_preload_umd -- -C relocation-model=static
 	@mkdir -p target
 	@umd/strip $${CARGO_TARGET_DIR:-target}/release/bpf_preload_umd $(blob)
 

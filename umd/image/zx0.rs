@@ -52,26 +52,23 @@ pub(crate) fn decompress(stream: &[u8], out: &mut [u8]) -> Option<()> {
         bytes: stream.iter(),
         bits: 0x80,
     };
-    let (mut at, mut distance) = (0, 1);
+    let (mut at, mut distance) = (0usize, 1);
     // The first block has no bit to say that it is literals.
     let (mut copies, mut far) = (true, false);
-    while at < out.len() {
-        let len = if far {
-            let last = stream.bit()?;
+    loop {
+        copies = far || !copies;
+        let mut last = stream.bit()?;
+        if far {
             let high = stream.number(last, true)?;
+            let low = usize::from(stream.byte()?);
             if high == END {
                 return None;
             }
-            let low = stream.byte()?;
-            distance = high.wrapping_mul(128).wrapping_sub(usize::from(low >> 1));
-            copies = true;
+            distance = high.wrapping_mul(128).wrapping_sub(low >> 1);
             // The first bit of the length stands with the distance.
-            stream.number(low & 1 != 0, false)?.wrapping_add(1)
-        } else {
-            copies = !copies;
-            let last = stream.bit()?;
-            stream.number(last, false)?
-        };
+            last = low & 1 != 0;
+        }
+        let len = stream.number(last, false)?.wrapping_add(usize::from(far));
         let end = at.saturating_add(len).min(out.len());
         while at < end {
             let byte = if copies {
@@ -82,9 +79,9 @@ pub(crate) fn decompress(stream: &[u8], out: &mut [u8]) -> Option<()> {
             *out.get_mut(at)? = byte;
             at += 1;
         }
-        if at < out.len() {
-            far = stream.bit()?;
+        if at == out.len() {
+            return Some(());
         }
+        far = stream.bit()?;
     }
-    Some(())
 }
