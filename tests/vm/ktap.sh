@@ -122,7 +122,8 @@ record_name() { dd if="$dir/records" bs=1 skip=$(($1 * 20)) count=16 2>/dev/null
 record_id() { od -An -tu4 -j $(($1 * 20 + 16)) -N 4 "$dir/records" | tr -d ' '; }
 
 # The hostile driver in MODE, at a first mount: the mount is in time and empty,
-# the one line in the log has WORDS, and neither process nor object is left.
+# the one line in the log has WORDS, and neither process nor object is left. The
+# next mount tries again, and works, if not in the pause that follows a failure.
 hostile() {
 	local before
 	echo "exec /files/hostile $1" | use_driver
@@ -134,5 +135,12 @@ hostile() {
 	test "$(log_lines | wc -l)" = $((before + 1))
 	umount $bpffs
 	eventually 3 no_bpf_objects
+	echo "exec /files/hostile" >/tmp/driver
+	eventually 2 recovered
+	umount $bpffs
 	eventually 2 rmmod $module
+}
+recovered() {
+	mount_bpffs
+	[ -e $bpffs/progs.debug ] || { umount $bpffs; return 1; }
 }

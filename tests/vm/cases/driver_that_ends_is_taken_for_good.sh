@@ -7,4 +7,5 @@ done
 hostile segv-started "killed by signal 11"
 hostile exit-begin "0 links instead of $links"
 hostile exit-one-link "1 links instead of $links"
+hostile other-magic "exit status 1: hostile driver: magic: Protocol error"
 hostile exit-code "exit status 7"

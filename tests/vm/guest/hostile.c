@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <pthread.h>
@@ -16,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -112,6 +115,30 @@ static int tracepoint(void)
 	return fd;
 }
 
+static unsigned int last_link;
+
+/*
+ * Descriptors that are no links, though one of them has a link's name. Returns
+ * the id of one of them, a map, that no link has (ids of each kind only grow).
+ */
+static int hold_others(void)
+{
+	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 };
+	struct bpf_map_info info = {};
+	int fds[2], map = -1;
+
+	if (pipe(fds) || memfd_create("bpf_link", 0) < 0 || epoll_create1(0) < 0 || open("/", O_RDONLY) < 0)
+		die("other fds");
+	do {
+		close(map);
+		map = bpf(BPF_MAP_CREATE, &attr);
+		union bpf_attr get = { .info = { .bpf_fd = map, .info_len = sizeof(info), .info = (uintptr_t)&info } };
+		if (map < 0 || bpf(BPF_OBJ_GET_INFO_BY_FD, &get))
+			die("map");
+	} while (info.id <= last_link);
+	return info.id;
+}
+
 static int id_of(int link)
 {
 	struct bpf_link_info info = {};
@@ -161,6 +188,8 @@ static void state(const char *name)
 		exit(0);
 	if (is("slow"))
 		usleep(200000);
+	if (is("too-slow"))
+		usleep(900000);
 }
 
 static void *idle(void *arg)
@@ -197,6 +226,12 @@ int main(int argc, char **argv)
 	unsigned int start = read_word();
 	if (start != PRELOAD_START && start != PRELOAD_START_ALL)
 		die("magic");
+	if (is("wrong-magic") && write(1, &(unsigned int){ PRELOAD_END }, 4) < 0)
+		pause();
+	if (is("other-magic") && start != PRELOAD_END) {
+		errno = EPROTO;
+		die("magic");
+	}
 	state("started");
 	if (is("read-twice"))
 		expect(PRELOAD_END);
@@ -238,6 +273,12 @@ int main(int argc, char **argv)
 		report("..", id_of(maps));
 	if (is("newline"))
 		report("a\nb", id_of(maps));
+	if (is("other-fds")) {
+		last_link = id_of(progs);
+		report("maps.debug", hold_others());
+	}
+	if (is("among-others"))
+		hold_others();
 	if (is("no-such-id"))
 		report("maps.debug", 0x7fffffff);
 	if (is("negative-id"))
