@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test bench bench-read conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver clean
+.PHONY: help setup run test bench bench-read conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -21,6 +21,9 @@ run: module ## two bpffs in a stock kernel's VM, read as an operator would
 
 test: kver blob tool ## all tests, on this machine and in VMs [KVER=6.1] [CASE=name]
 	@tests/run $(if $(filter command environment,$(origin KVER)),--kver $(KVER)) $(if $(CASE),--case '$(CASE)')
+
+soak: kver blob ## thousands of mounts, nothing left of them [KVER=6.1]
+	@tests/vm/soak $(if $(filter command environment,$(origin KVER)),$(KVER))
 
 bench: blob ## the benchmark's tables
 	@status=0; tests/bench/run || status=1; echo; tests/bench/read || status=1; exit $$status

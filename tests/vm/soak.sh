@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# Mounts by the thousand, in the guest: afterwards nothing may be more than
+# before. How many of each, and how much memory may differ, is in soak.conf.
+
+. /files/ktap.sh
+. /files/soak.conf
+mounts=/files/mounts dir=/tmp/soak
+
+# What was freed is given back, and only then do the numbers tell the truth: RCU
+# gets its time, caches drop what they keep for later, and loading a module makes
+# the kernel forget the ranges of vmalloc that it no longer uses.
+settle() {
+	eventually 5 no_bpf_objects
+	rmmod $module
+	modprobe $module
+	for round in 1 2 3; do
+		sleep 1
+		echo 3 >/proc/sys/vm/drop_caches
+		for cache in /sys/kernel/slab/*/shrink; do
+			echo 1 >"$cache"
+		done 2>/dev/null
+	done
+}
+
+# Lines of NAME NUMBER. A name with a dot is memory, whose amount differs by a
+# little from one minute to the next; everything else is to be the same.
+counts() {
+	$mounts counts
+	echo "mounts $(wc -l </proc/mounts)"
+	echo "module_users $(awk -v m=$module '$1 == m { print $3 }' /proc/modules)"
+	awk 'NR > 2 { print "slab." $1, $2 }' /proc/slabinfo
+	awk '/^(VmallocUsed|Percpu|KernelStack|PageTables):/ { print "KiB." $1, $2 }' /proc/meminfo
+}
+
+failed=0
+phase() {
+	local what=$1 start
+	shift
+	start=$(now_cs)
+	$mounts "$@" >/tmp/said || failed=1
+	echo "  $what: $(cat /tmp/said), $((($(now_cs) - start) / 100)) s"
+}
+
+echo "Linux $(uname -r)"
+# So that there is one of whatever is allocated once, or kept for the next time.
+phase "warm-up" cycle $warm_up $dir
+phase "warm-up" parallel $width 10 $dir.d unload
+settle
+counts >/tmp/before
+phase "as fast as they come" cycle $cycles $dir
+phase "set unloaded in between" cycle $unloads $dir unload
+phase "in parallel" parallel $width $rounds $dir.d
+phase "in parallel, set unloaded in between" parallel $width $unload_rounds $dir.d unload
+settle
+counts >/tmp/after
+
+awk -v slack=$slack '
+	NR == FNR { before[$1] = $2; next }
+	{
+		n++
+		growth = $2 - before[$1]
+		memory = $1 ~ /\./
+		if (!memory) printf "  %s: %d before, %d after\n", $1, before[$1], $2
+		else if (growth > most) { most = growth; name = $1 }
+		if (memory ? growth > slack : growth) {
+			printf "  GROWN: %s from %d to %d\n", $1, before[$1], $2
+			failed = 1
+		}
+	}
+	END {
+		printf "  of %d slab caches (objects) and kinds of memory (KiB) the most grown: %s by %d\n", n, name, most
+		if (n < 100) { print "  too few to be all"; failed = 1 }
+		exit failed
+	}' /tmp/before /tmp/after || failed=1
+[ $failed = 0 ] && echo "  ok" || echo "  FAILED"
+exit $failed
