@@ -175,6 +175,11 @@ void channel_close(struct session *session)
 	fput(session->log);
 }
 
+bool channel_is_shared(const struct session *session)
+{
+	return file_count(session->channel) > 1 || file_count(session->log) > 1;
+}
+
 int channel_install(struct session *session, struct file *btf)
 {
 	struct file *files[] = {

@@ -91,10 +91,14 @@ static void session_put_files(struct session *session)
 static void session_work(struct work_struct *work)
 {
 	struct session *session = container_of(work, struct session, work);
+	/* What the one before it has left behind is not this one's fault. */
+	bool had_strays = strays_kill();
 
 	session->status = umd_exec(become_driver, session);
 	/* Here and not in the mounter, who may have given up long before. */
-	session->left_strays = strays_kill(session);
+	session->left_strays = strays_kill() && !had_strays;
+	/* Somebody else has it by a socket, and with it keeps the module. */
+	session->left_files = channel_is_shared(session);
 	session_put_files(session);
 	complete(&session->reaped);
 	session_put(session);
@@ -189,8 +193,12 @@ struct link_set *session_run(struct workqueue_struct *wq,
 	reaped = session_wait(session, deadline_ms);
 
 	/* Closed, so that nobody else changes it any more. */
-	if (reaped && session->left_strays && !session->fault)
-		session->fault = "left a process behind";
+	if (reaped && !session->fault) {
+		if (session->left_strays)
+			session->fault = "left a process behind";
+		else if (session->left_files)
+			session->fault = "gave a descriptor away";
+	}
 	session_verdict(session, reaped, verdict, sizeof(verdict));
 	if (verdict[0]) {
 		snprintf(why, SESSION_WHY_MAX, "driver failed: %s%s%s", verdict,

@@ -25,6 +25,7 @@ struct session {
 	struct completion reaped;
 	int status;			/* as of umd_exec(), once reaped */
 	bool left_strays;		/* once reaped */
+	bool left_files;		/* once reaped */
 
 	/* The driver's fd 0 and 1, and 2. The last user of the two closes them. */
 	atomic_t file_users;
@@ -55,12 +56,14 @@ void session_put(struct session *session);
 /* The driver broke the protocol: there is nothing more to hope for. */
 void session_fault_locked(struct session *session, const char *fault);
 
-/* strays.c: kill who still has a file of a dead driver. True if anybody had. */
-bool strays_kill(const struct session *session);
+/* strays.c: kill what dead drivers have left behind. True if there was any. */
+bool strays_kill(void);
 
 /* channel.c: give @session its two files, or a negative errno and no file. */
 int channel_open(struct session *session);
 void channel_close(struct session *session);
+/* Has anybody but @session one of them? */
+bool channel_is_shared(const struct session *session);
 /* In the new process: make the files its fd 0, 1 and 2, and @btf its fd 3. */
 int channel_install(struct session *session, struct file *btf);
 

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that the driver has left behind: they would keep its descriptors,
- * and with them the module, for as long as they like.
+ * and with them the module, or its capabilities, for as long as they like.
  *
- * root is exempt from RLIMIT_NPROC, so forking cannot be forbidden. A stray is
- * known by an open file of the session. That alone is no proof: the driver may
- * have sent the file to somebody innocent. But a bounding set as small as the
- * driver's is inherited and never grows. A process that has closed the files
- * escapes, with two capabilities at most.
- *
- * Each thread is looked at: one may have a table of its own, and the first of a
- * process may have exited, which leaves it none.
+ * Forking cannot be forbidden: RLIMIT_NPROC does not hold for who is accounted
+ * to root's user, and nothing that would change this is exported. So each
+ * process of the driver's bears a mark that it cannot take off (see umd.c), and
+ * whoever has it when the driver is gone is one too many.
  */
-#include <linux/capability.h>
-#include <linux/cred.h>
 #include <linux/delay.h>
-#include <linux/fdtable.h>
-#include <linux/file.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 
-#include "compat.h"
 #include "session.h"
 #include "umd.h"
 
@@ -28,45 +19,30 @@
 #define STRAY_KILL_ROUNDS	10
 #define STRAY_KILL_ROUND_MS	10
 
-static bool has_strays(const struct session *session)
+static bool kill_marked(void)
 {
-	return file_count(session->channel) > 1 || file_count(session->log) > 1;
-}
+	struct task_struct *process, *task;
+	bool found = false;
 
-static int is_session_file(const void *data, struct file *file, unsigned int fd)
-{
-	const struct session *session = data;
-
-	return file == session->channel || file == session->log;
-}
-
-static bool is_stray(struct task_struct *task, const struct session *session)
-{
-	const struct cred *cred = __task_cred(task);
-	bool found;
-
-	if (!cap_issubset(cred->cap_bset, umd_caps()))
-		return false;
-	task_lock(task);	/* keeps task->files */
-	found = task->files &&
-		iterate_fd(task->files, 0, is_session_file, session);
-	task_unlock(task);
+	rcu_read_lock();
+	/* The first thread of a process may have exited: look at all of them. */
+	for_each_process_thread(process, task) {
+		/* Dead ones are somebody else's to reap. */
+		if (READ_ONCE(task->exit_state) || !umd_is_marked(task))
+			continue;
+		send_sig(SIGKILL, task, 1);
+		found = true;
+	}
+	rcu_read_unlock();
 	return found;
 }
 
-bool strays_kill(const struct session *session)
+bool strays_kill(void)
 {
-	struct task_struct *process, *task;
 	unsigned int round;
 
 	/* Some rounds, since a fork may overtake us, but not for ever. */
-	for (round = 0; round < STRAY_KILL_ROUNDS && has_strays(session); round++) {
-		rcu_read_lock();
-		for_each_process_thread(process, task)
-			if (is_stray(task, session))
-				send_sig(SIGKILL, task, 1);
-		rcu_read_unlock();
+	for (round = 0; round < STRAY_KILL_ROUNDS && kill_marked(); round++)
 		msleep(STRAY_KILL_ROUND_MS);
-	}
 	return round;
 }

@@ -12,6 +12,7 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
+#include <linux/oom.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/umh.h>
@@ -154,7 +155,7 @@ static void set_rlimit(unsigned int resource, unsigned long limit)
 	task_unlock(current->group_leader);
 }
 
-kernel_cap_t umd_caps(void)
+static kernel_cap_t umd_caps(void)
 {
 	kernel_cap_t caps = CAP_EMPTY_SET;
 
@@ -171,7 +172,11 @@ void umd_confine(struct cred *new)
 {
 	struct path root = mnt_root(umd_mnt);
 
-	/* What exec() gives to root is what the first two allow. */
+	/*
+	 * What exec() gives to root is what the first two allow. Root it stays:
+	 * another user would be accounted wrongly (a splat in dec_rlimit_ucounts()
+	 * since 5.14), and nothing that would do it right is exported.
+	 */
 	new->cap_bset = cap_intersect(new->cap_bset, umd_caps());
 	cap_clear(new->cap_inheritable);
 	new->cap_permitted = new->cap_bset;
@@ -186,6 +191,22 @@ void umd_confine(struct cred *new)
 	set_rlimit(RLIMIT_NOFILE, PRELOAD_FD_MAX);
 	/* Before 5.11 maps and programs count against it: no CAP_SYS_RESOURCE. */
 	set_rlimit(RLIMIT_MEMLOCK, RLIM_INFINITY);
+	/* The mark: see umd_is_marked(). */
+	set_rlimit(RLIMIT_LOCKS, 0);
+
+	/* Should it eat up the memory, nobody else is to be killed for that. */
+	current->signal->oom_score_adj = OOM_SCORE_ADJ_MAX;
+	current->signal->oom_score_adj_min = OOM_SCORE_ADJ_MAX;
 
 	fs_set_pwd(current->fs, &root);
+}
+
+/*
+ * A limit that no kernel has looked at since 2.4, and that nobody else sets, so
+ * least of all to nothing. It outlives fork(), exec() and a user namespace, and
+ * to raise it takes CAP_SYS_RESOURCE; as for no_new_privs, nothing takes it off.
+ */
+bool umd_is_marked(struct task_struct *task)
+{
+	return !task_rlimit_max(task, RLIMIT_LOCKS) && task_no_new_privs(task);
 }

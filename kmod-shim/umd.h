@@ -2,11 +2,13 @@
 #ifndef BPF_PRELOAD_UMD_H
 #define BPF_PRELOAD_UMD_H
 
-#include <linux/capability.h>
 #include <linux/init.h>
+#include <linux/types.h>
 
 struct cred;
+struct file;
 struct subprocess_info;
+struct task_struct;
 
 /* blob.S; gone after init. */
 extern const char bpf_preload_umd_start[], bpf_preload_umd_end[];
@@ -25,8 +27,8 @@ int umd_exec(int (*init)(struct subprocess_info *info, struct cred *new),
 /* Take from the calling process, about to become the driver, all it can lack. */
 void umd_confine(struct cred *new);
 
-/* What is left of its capabilities then, in every set. */
-kernel_cap_t umd_caps(void);
+/* Is @task a process to which that was done, or a descendant of one? */
+bool umd_is_marked(struct task_struct *task);
 
 /* Kernel BTF, freshly opened, or an ERR_PTR(). */
 struct file *umd_open_btf(void);

@@ -5,6 +5,9 @@ use_driver <<-'EOF'
 	cat /proc/$$/status >/tmp/status
 	cat /proc/$$/limits >/tmp/limits
 	cat /proc/$$/environ >/tmp/environ
+	cat /proc/$$/oom_score_adj >/tmp/oom
+	echo 999 >/proc/$$/oom_score_adj
+	cat /proc/$$/oom_score_adj >>/tmp/oom
 	ls -l /proc/$$/fd | cat >/tmp/fds
 	exec /files/hostile
 EOF
@@ -22,3 +25,5 @@ grep '^Max core file size  *1  *1 ' /tmp/limits
 tr '\0' '\n' </tmp/environ | fails grep -v -e ^PWD= -e ^SHLVL= -e ^PATH=/sbin:/usr/sbin:/bin:/usr/bin
 test "$(grep -c ' [012] -> anon_inode:' /tmp/fds)" = 3
 grep ' 3 -> /kernel/btf/vmlinux' /tmp/fds
+# The first to go if memory runs out, and it cannot change that.
+test "$(sort -u /tmp/oom)" = 1000

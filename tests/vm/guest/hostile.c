@@ -12,6 +12,7 @@
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "wire.h"
@@ -192,6 +195,34 @@ static void state(const char *name)
 		usleep(900000);
 }
 
+/* A descriptor waits in the socket of somebody who has no part in this. */
+static const struct sockaddr_un keeper = { .sun_family = AF_UNIX, .sun_path = "\0keeper" };
+
+static void keep(void)
+{
+	if (bind(socket(AF_UNIX, SOCK_DGRAM, 0), (const void *)&keeper, sizeof(keeper)))
+		die("bind");
+	pause();
+}
+
+static void give_away(int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_name = (void *)&keeper, .msg_namelen = sizeof(keeper), .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	if (sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), &msg, 0) != 1)
+		die("give away");
+}
+
 static void *idle(void *arg)
 {
 	sleep(20);
@@ -208,6 +239,13 @@ static void leave_child(int with_thread)
 		usleep(with_thread ? 200000 : 0);	/* for its first one to be gone */
 		return;
 	}
+	if (is("leaves-closed-child"))
+		close_range(0, ~0U, 0);
+	if (is("leaves-child-in-userns")) {
+		if (unshare(CLONE_NEWUSER))
+			exit(1);
+		close_range(0, ~0U, 0);
+	}
 	if (with_thread) {
 		if (pthread_create(&thread, NULL, idle, NULL))
 			exit(1);
@@ -222,6 +260,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		mode = argv[1];
+	if (is("keeper"))
+		keep();
 	state("begin");
 	unsigned int start = read_word();
 	if (start != PRELOAD_START && start != PRELOAD_START_ALL)
@@ -310,7 +350,9 @@ int main(int argc, char **argv)
 		report("links.debug", id_of(iterator("bpf_iter_bpf_link")));
 	if (is("too-many"))
 		report("more.debug", id_of(progs));
-	if (is("leaves-child") || is("leaves-thread"))
+	if (is("gives-away"))
+		give_away(1);
+	if (!strncmp(mode, "leaves-", 7))
 		leave_child(is("leaves-thread"));
 	if (is("exit-code"))
 		return 7;
