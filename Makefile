@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test bench bench-read conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver soak clean
+.PHONY: help setup run test bench bench-read conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver soak bench-mount clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -27,6 +27,9 @@ soak: kver blob ## thousands of mounts, nothing left of them [KVER=6.1]
 
 bench: blob ## the benchmark's tables
 	@status=0; tests/bench/run || status=1; echo; tests/bench/read || status=1; exit $$status
+
+bench-mount: kver blob ## the latency of a mount, with and without the shim, per kernel [KVER=6.1]
+	@tests/bench/mount $(if $(filter command environment,$(origin KVER)),$(KVER))
 
 bench-read: blob ## of these, the one about reading the files
 	@tests/bench/read
