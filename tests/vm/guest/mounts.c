@@ -67,7 +67,7 @@ static void check_file(const char *dir, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	int fd = open(path, O_RDONLY);
-	if (fd < 0)
+	if (fd < 0)	/* EPERM if there is none: names with a dot are not looked up */
 		error(1, errno, "mounts: %s", path);
 	if (read(fd, text, sizeof(text) - 1) < 0)
 		error(1, errno, "mounts: read %s", path);
