@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test bench bench-read conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver soak bench-mount clean
+.PHONY: help setup run test soak bench bench-read bench-mount conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24

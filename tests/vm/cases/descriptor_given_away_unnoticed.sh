@@ -2,6 +2,7 @@
 # The module stays as long as somebody else has it, who is not to be killed for
 # that, so at least it is said.
 
+needs_module
 /files/hostile keeper &
 keeper=$!
 # The system call, by which it sleeps once it is ready.
