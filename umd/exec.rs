@@ -16,7 +16,7 @@ use crate::load::Load;
 use crate::prog::Relocator;
 use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
-use crate::targets::{self, Search};
+use crate::targets::{self, Search, Targets};
 
 /// `enum bpf_map_type`: what `.rodata`, `.data` and `.bss` are.
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
@@ -238,7 +238,7 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
         let template = KINDS & need::TEMPLATES != 0 && map.flags() & map_flags::TEMPLATE != 0;
         let given = KINDS & need::FOREIGN != 0 && *fd >= 0;
         if !template && !given {
-            *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd)?;
+            *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd, targets)?;
             fill_map(load, map, *fd)?;
         }
     }
@@ -298,6 +298,7 @@ fn create_map<const KINDS: u32, S: Sys>(
     load: &mut Load<'_, '_, S>,
     map: MapAt<'_>,
     btf_fd: i32,
+    targets: &Targets<'_>,
 ) -> Result<i32, Failed> {
     let mut attr = MapCreate {
         map_type: map.map_type(),
@@ -323,12 +324,27 @@ fn create_map<const KINDS: u32, S: Sys>(
         let inner = load.image.maps().at(inner).unwrap_or_default();
         // A template holds no maps itself: none that says so would be its own.
         if inner.inner() == 0 {
-            let fd = create_map::<KINDS, S>(load, inner, btf_fd)?;
+            let fd = create_map::<KINDS, S>(load, inner, btf_fd, targets)?;
             attr.inner_map_fd = fd as u32;
             template = Some(fd);
         }
     }
     load.begin("create map", map.name());
+    if KINDS & need::STRUCT_OPS != 0
+        && let Some(target) = map.value_target().checked_sub(1)
+    {
+        // The kernel wants the object's BTF, too, though it takes nothing from it.
+        attr.btf_fd = btf_fd.max(0) as u32;
+        attr.btf_vmlinux_value_type_id = targets.first(target);
+        if attr.btf_vmlinux_value_type_id == 0 {
+            let target = load.image.targets().at(target).unwrap_or_default();
+            load.error
+                .put(b"struct ")
+                .put(load.image.str(target.name()));
+            load.error.put(b" is not in kernel BTF");
+            return Err(Failed::TOLD);
+        }
+    }
     let name = load.image.str(map.name());
     let mut created = bpf::map_create(load.sys, name, &mut attr);
     // libbpf does the same: types that a kernel does not want are not what a map is for.

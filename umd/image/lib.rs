@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The preload image: what lowering leaves of a BPF object file.
 //!
-//! An image is a header and seventeen sections: flat tables of records made of
+//! An image is a header and eighteen sections: flat tables of records made of
 //! little-endian `u32` words, and byte sections (strings, BTF, data,
 //! instructions, func_info, line_info). Records name each other by index and by
 //! [`Span`], never by address, so that an image is a pure function of the object
@@ -29,9 +29,9 @@ pub use pack::{packed_lens, unpack};
 pub use read::{Image, ImageError, Records};
 pub use record::{
     Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, ExternAt, Kconfig, KconfigAt, Map, MapAt,
-    Object, ObjectAt, Prog, ProgAt, Record, Refers, Relo, ReloAt, Slot, SlotAt, Span, Str, Target,
-    TargetAt, core_flags, core_kind, extern_flags, kconfig_flags, kconfig_kind, map_flags, need,
-    object_flags, relo_kind, target_kind,
+    Object, ObjectAt, Prog, ProgAt, Record, Refers, Relo, ReloAt, Slot, SlotAt, Span, Str,
+    StructOp, StructOpAt, Target, TargetAt, core_flags, core_kind, extern_flags, kconfig_flags,
+    kconfig_kind, map_flags, need, object_flags, relo_kind, target_kind,
 };
 #[cfg(feature = "writer")]
 pub use write::Writer;
@@ -84,8 +84,10 @@ pub enum Section {
     Slots,
     /// [`Kconfig`] records.
     Kconfigs,
+    /// [`StructOp`] records.
+    StructOps,
 }
 
-pub(crate) const SECTIONS: usize = 17;
+pub(crate) const SECTIONS: usize = 18;
 /// Magic, total length, then `{offset, len}` in bytes for each section.
 pub(crate) const HEADER_BYTES: usize = 8 + 8 * SECTIONS;

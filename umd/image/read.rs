@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 
 use crate::record::{
     Accessor, AccessorAt, CoreRelo, Extern, Kconfig, Map, Object, Prog, Record, Refers, Relo, Slot,
-    Span, Str, Target, map_flags, need, object_flags, relo_kind,
+    Span, Str, StructOp, Target, map_flags, need, object_flags, relo_kind,
 };
 use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
 
@@ -98,7 +98,7 @@ impl<'a, R: Record> Records<'a, R> {
 }
 
 /// Each section of elements: its name, and what the fields of one refer to.
-const TABLES: [(Section, &str, &[Refers]); 15] = [
+const TABLES: [(Section, &str, &[Refers]); 16] = [
     (Section::Object, "object", Object::REFERS),
     (Section::Insns, "instructions", &[]),
     (Section::FuncInfo, "func_info", &[]),
@@ -112,6 +112,7 @@ const TABLES: [(Section, &str, &[Refers]); 15] = [
     (Section::Externs, "extern", Extern::REFERS),
     (Section::Slots, "slot", Slot::REFERS),
     (Section::Kconfigs, "kconfig", Kconfig::REFERS),
+    (Section::StructOps, "struct_ops", StructOp::REFERS),
     (Section::Btf, "BTF", &[]),
     (Section::Data, "data", &[]),
 ];
@@ -134,6 +135,7 @@ pub(crate) const ELEMENT_BYTES: [u8; SECTIONS] = {
     bytes[Section::Externs as usize] = Extern::BYTES as u8;
     bytes[Section::Slots as usize] = Slot::BYTES as u8;
     bytes[Section::Kconfigs as usize] = Kconfig::BYTES as u8;
+    bytes[Section::StructOps as usize] = StructOp::BYTES as u8;
     bytes
 };
 
@@ -441,6 +443,12 @@ impl<'a> Image<'a> {
         Records::new(self.section(Section::Kconfigs))
     }
 
+    /// The functions of struct_ops.
+    #[must_use]
+    pub fn struct_ops(&self) -> Records<'a, StructOp> {
+        Records::new(self.section(Section::StructOps))
+    }
+
     /// What goes into a map.
     #[must_use]
     pub fn slots(&self, span: Span) -> Records<'a, Slot> {
@@ -465,6 +473,9 @@ impl<'a> Image<'a> {
             }
             if map.slots.len != 0 {
                 needs |= need::SLOTS;
+            }
+            if map.value_target != 0 {
+                needs |= need::STRUCT_OPS;
             }
             needs
         })

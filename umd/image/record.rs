@@ -198,7 +198,7 @@ record! {
 pub mod object_flags {
     /// Something is missing that only the machine knows on which it is loaded, and
     /// that an executor does not look for: values of `.kconfig`, addresses out of
-    /// kallsyms, a number of CPUs. Whoever fills that in clears this.
+    /// kallsyms, a number of CPUs, places in structs of struct_ops. Whoever fills that in clears this.
     pub const INCOMPLETE: u32 = 1;
 }
 
@@ -233,6 +233,8 @@ record! {
         slots: Span => Refers::Span(Section::Slots),
         /// `map_extra` of `BPF_MAP_CREATE`, by map type.
         map_extra: u64,
+        /// 1 + index of the [`Target`] that is the value's type in the kernel, of struct_ops; else 0.
+        value_target: u32 => Refers::IndexOrNone(Section::Targets),
     }
 }
 
@@ -274,6 +276,8 @@ pub mod need {
     pub const SLOTS: u32 = 1 << 17;
     /// Ksyms without a type.
     pub const ADDRESSES: u32 = 1 << 18;
+    /// Maps of struct_ops.
+    pub const STRUCT_OPS: u32 = 1 << 20;
     /// What [`object_flags::INCOMPLETE`](super::object_flags::INCOMPLETE) says.
     pub const COMPLETION: u32 = 1 << 19;
     /// For objects that nobody here wrote: what a kernel's refusal leaves to try
@@ -480,4 +484,18 @@ pub mod kconfig_flags {
     pub const WEAK: u32 = 1;
     /// Its type is signed.
     pub const SIGNED: u32 = 2;
+}
+
+record! {
+    /// A function of a map of struct_ops. Where it is in the kernel's struct, which
+    /// gives the program its attach type and the map its value's size, only the
+    /// running kernel's BTF says.
+    StructOp, StructOpAt {
+        /// Index of the [`Map`].
+        map: u32 => Refers::Index(Section::Maps),
+        /// Name of the member that it is.
+        member: Str,
+        /// Index of the [`Prog`].
+        prog: u32 => Refers::Index(Section::Progs),
+    }
 }

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use crate::read::word;
 use crate::record::{
-    Accessor, CoreRelo, Extern, Kconfig, Map, Object, Prog, Record, Relo, Slot, Span, Str, Target,
+    Accessor, CoreRelo, Extern, Kconfig, Map, Object, Prog, Record, Relo, Slot, Span, Str,
+    StructOp, Target,
 };
 use crate::{
     FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, Image, ImageError, LINE_INFO_BYTES, MAGIC, SECTIONS,
@@ -191,6 +192,16 @@ impl Writer {
             Some(index) => index as u32,
             None => self.append_records(Section::Targets, &[target]).start,
         }
+    }
+
+    /// Appends a function of struct_ops.
+    pub fn struct_op(&mut self, op: StructOp) {
+        self.append_records(Section::StructOps, &[op]);
+    }
+
+    /// Changes a program.
+    pub fn replace_prog(&mut self, index: u32, prog: Prog) {
+        self.replace(Section::Progs, index, prog);
     }
 
     /// Appends a variable of `.kconfig`.

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use preload_image::{
-    self as image, Accessor, Object, Relo, Slot, Span, Str, Target, Writer, extern_flags,
+    self as image, Accessor, Object, Relo, Slot, Span, Str, StructOp, Target, Writer, extern_flags,
     kconfig_flags, map_flags, object_flags, relo_kind, target_kind,
 };
 
@@ -65,6 +65,16 @@ impl Parts<'_, '_> {
             .iter()
             .for_each(|ext| emit.ext(ext, kconfig_data));
         self.progs.iter().for_each(|prog| emit.prog(prog));
+        for (index, map) in (0..).zip(self.maps) {
+            for (member, prog) in &map.ops {
+                let member = emit.str(member);
+                emit.writer.struct_op(StructOp {
+                    map: index,
+                    member,
+                    prog: *prog,
+                });
+            }
+        }
         emit.writer.btf(std::mem::take(&mut emit.compact.bytes));
         emit.writer.finish().map_err(|e| {
             let what = format!("image does not fit together: {} at {:#x}", e.what, e.offset);
@@ -77,7 +87,11 @@ impl Parts<'_, '_> {
         let maps = self.maps.iter();
         let mut counted = maps.flat_map(|map| [Some(map), map.inner.as_deref()]);
         let host = |e: &Extern| e.is_address() || e.kconfig().is_some();
-        if self.externs.iter().any(host) || counted.any(|m| m.is_some_and(Map::entry_per_cpu)) {
+        let ops = self.maps.iter().any(|map| map.ops_type_id != 0);
+        if ops
+            || self.externs.iter().any(host)
+            || counted.any(|m| m.is_some_and(Map::entry_per_cpu))
+        {
             object_flags::INCOMPLETE
         } else {
             0
@@ -161,6 +175,16 @@ impl Emit<'_, '_> {
         self.writer.map(record);
     }
 
+    /// The type of a struct_ops map's value is the kernel's, around the struct itself.
+    fn value_target(&mut self, map: &Map) -> u32 {
+        if map.ops_type_id == 0 {
+            return 0;
+        }
+        let name = essential_name(self.btf.name(map.ops_type_id));
+        let name = [b"bpf_struct_ops_", name].concat();
+        1 + self.target(&name, target_kind::EXACT | kind::STRUCT)
+    }
+
     fn map_record(&mut self, map: &Map) -> image::Map {
         let mut flags = 0;
         for (bit, set) in [
@@ -185,6 +209,7 @@ impl Emit<'_, '_> {
             map_extra: map.map_extra,
             inner: 0,
             slots: Span::default(),
+            value_target: self.value_target(map),
         }
     }
 
@@ -353,7 +378,7 @@ impl Emit<'_, '_> {
 }
 
 /// A name without its flavor: `task_struct___v5` is another view of `task_struct`.
-fn essential_name(name: &[u8]) -> &[u8] {
+pub(crate) fn essential_name(name: &[u8]) -> &[u8] {
     let flavor = name.windows(5).rposition(|w| match w {
         [before, b'_', b'_', b'_', after] => *before != b'_' && *after != b'_',
         _ => false,

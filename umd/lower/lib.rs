@@ -25,6 +25,7 @@ mod maps;
 mod prog;
 mod relocs;
 mod sec;
+mod struct_ops;
 
 use btf::Btf;
 use elf::Elf;
@@ -52,8 +53,7 @@ pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
 
     let externs = externs::collect(&elf, &btf)?;
     let kconfig = externs::place_kconfig(&mut btf, &externs);
-    let mut maps = maps::collect(&elf, &btf, name)?;
-    maps.extend(kconfig.map(|(size, datasec)| maps::kconfig(name, size, datasec)));
+    let mut maps = maps::collect(&elf, &btf, name, kconfig)?;
     let mut funcs = Funcs::collect(&elf)?;
 
     if let Some(section) = elf.section(".BTF.ext") {
@@ -67,8 +67,24 @@ pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
     referents.apply(&mut funcs)?;
     fixup::hidden_funcs(&mut btf, &funcs);
 
-    let progs = prog::collect(&funcs, &btf)?;
+    let uses = struct_ops::used(&elf, &maps);
+    let progs = prog::collect(&funcs, &btf, &uses)?;
     let entries: Vec<usize> = progs.iter().map(|prog| prog.func).collect();
+    let ops: Vec<_> = uses
+        .iter()
+        .map(|used| {
+            Ok((
+                used.map,
+                used.member(&btf)?,
+                used.prog(&funcs, &btf, &progs)?,
+            ))
+        })
+        .collect::<error::Result<_>>()?;
+    for (map, member, prog) in ops {
+        if let Some(map) = maps.get_mut(map) {
+            map.ops.push((member, prog));
+        }
+    }
     maps::fill_slots(&elf, &mut maps, &funcs, &entries)?;
     let parts = Parts {
         name,

@@ -12,6 +12,7 @@ use crate::elf::{Elf, SHT_NOBITS, SHT_PROGBITS, Section};
 use crate::error::{LowerError, Result, printable};
 use crate::externs::KCONFIG;
 use crate::func::Funcs;
+use crate::struct_ops;
 
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
@@ -62,6 +63,10 @@ pub(crate) struct Map<'a> {
     /// and index of a map or program.
     pub(crate) values: Option<u64>,
     pub(crate) slots: Vec<(u32, u32)>,
+    /// Of struct_ops: its type in the object.
+    pub(crate) ops_type_id: u32,
+    /// Members that are functions, with the index of the program.
+    pub(crate) ops: Vec<(&'a [u8], u32)>,
 }
 
 impl Map<'_> {
@@ -76,16 +81,23 @@ impl Map<'_> {
     }
 }
 
-/// The maps in libbpf's order: declared ones as in BTF, then variables by section.
-pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf, object: &str) -> Result<Vec<Map<'a>>> {
-    let mut maps = Vec::new();
+/// The maps in libbpf's order: declared ones as in BTF, then variables by section,
+/// those of the configuration, and struct_ops.
+/// `.kconfig` is known by its size and its id in BTF, and is no section.
+pub(crate) fn collect<'a>(
+    elf: &Elf<'a>,
+    btf: &Btf<'a>,
+    object: &str,
+    kconfig: Option<(u32, u32)>,
+) -> Result<Vec<Map<'a>>> {
+    let (mut maps, mut ops) = (Vec::new(), Vec::new());
     for (index, section) in elf.sections.iter().enumerate() {
         let unsupported = |what: &str| Err(LowerError::new(what).section(section.name));
         match section.name {
             "maps" => return unsupported("unsupported legacy map definitions, use .maps"),
             MAPS if section.kind == SHT_PROGBITS => declared(btf, index, section, &mut maps)?,
-            name if name.trim_start_matches('?').starts_with(".struct_ops") => {
-                return unsupported("unsupported struct_ops map");
+            name if struct_ops::is_section(name) => {
+                struct_ops::collect(btf, index, section, &mut ops)?;
             }
             _ => {}
         }
@@ -93,6 +105,8 @@ pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf, object: &str) -> Result<Vec<
     for (index, section) in elf.sections.iter().enumerate() {
         maps.extend(variables(btf, index, section, object)?);
     }
+    maps.extend(kconfig.map(|(size, datasec)| kconfig_map(object, size, datasec)));
+    maps.extend(ops);
     Ok(maps)
 }
 
@@ -360,7 +374,7 @@ fn attribute(btf: &Btf, map: &mut Map, name: &[u8], type_id: u32) -> Result<()> 
     Ok(())
 }
 
-fn find_datasec(btf: &Btf, name: &str) -> Option<u32> {
+pub(crate) fn find_datasec(btf: &Btf, name: &str) -> Option<u32> {
     let mut types = btf.iter();
     let found = types.find(|(id, ty)| ty.is(kind::DATASEC) && btf.name(*id) == name.as_bytes());
     found.map(|(id, _)| id)
@@ -414,7 +428,7 @@ fn variables<'a>(
 }
 
 /// The map behind the variables of `.kconfig`, whose values are not known here.
-pub(crate) fn kconfig<'a>(object: &str, size: u32, datasec: u32) -> Map<'a> {
+fn kconfig_map<'a>(object: &str, size: u32, datasec: u32) -> Map<'a> {
     Map {
         name: variables_name(object, KCONFIG),
         // None: there is no such section.

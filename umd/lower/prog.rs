@@ -5,10 +5,12 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::btf::{Btf, kind};
+use crate::emit::essential_name;
 use crate::error::{LowerError, Result, printable};
 use crate::func::{Func, Funcs};
 use crate::link::{Linked, link};
 use crate::sec::{self, Sec};
+use crate::struct_ops::Use;
 
 /// `btf_decl_tag("link_name:NAME")` on a program names the file of its link.
 const LINK_NAME: &[u8] = b"link_name:";
@@ -31,17 +33,34 @@ pub(crate) struct Prog<'f> {
 }
 
 /// The programs by section and place in it.
-pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf) -> Result<Vec<Prog<'f>>> {
+///
+/// `uses` are the functions in maps of struct_ops.
+pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Result<Vec<Prog<'f>>> {
     let mut link_names = link_names(btf)?;
     let mut taken = HashSet::new();
     let mut progs = Vec::new();
     let mut insns = 0;
     for (index, func) in funcs.0.iter().enumerate().filter(|(_, f)| !f.is_subprog()) {
-        if sec::is_optional(func.section_name) {
-            continue;
-        }
         let locate = |e| func.locate(0, e);
-        let sec = sec::find(func.section_name).map_err(locate)?;
+        let (optional, name) = match func.section_name.strip_prefix('?') {
+            Some(name) => (true, name),
+            None => (false, func.section_name),
+        };
+        let mut sec = match sec::find(name) {
+            // A map decides about its programs, whatever their sections say.
+            Ok(sec) if !optional || sec.is_struct_ops() => sec,
+            Err(error) if !optional => return Err(locate(error)),
+            _ => continue,
+        };
+        if sec.is_struct_ops() {
+            // What is in no map has nothing to be checked against, and is left out.
+            let place = (func.section, 8 * u64::from(func.start));
+            let Some(used) = uses.iter().find(|used| used.place == place) else {
+                continue;
+            };
+            let name = essential_name(btf.name(used.type_id));
+            sec.target = Some((String::from_utf8_lossy(name).into_owned(), kind::STRUCT));
+        }
         let type_id = func.func_info.first().map_or(0, |(_, id)| *id);
         let link_name = link_names.remove(&type_id).unwrap_or_default();
         if !link_name.is_empty() && !taken.insert(link_name.clone()) {

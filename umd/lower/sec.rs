@@ -204,9 +204,10 @@ pub(crate) struct Sec {
     pub(crate) target: Option<(String, u32)>,
 }
 
-/// Are programs of this section left alone until somebody asks for them (`SEC("?...")`)?
-pub(crate) fn is_optional(section: &str) -> bool {
-    section.starts_with('?')
+impl Sec {
+    pub(crate) fn is_struct_ops(&self) -> bool {
+        self.prog_type == STRUCT_OPS
+    }
 }
 
 /// What the section is for.

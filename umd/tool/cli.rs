@@ -52,6 +52,13 @@ pub(crate) enum Command {
         /// An existing directory
         dir: PathBuf,
     },
+    /// Show what is in a BPF object file, or in an image that it was lowered to
+    ///
+    /// Types and flags are the numbers of linux/bpf.h.
+    Dump {
+        /// The object file or image
+        file: PathBuf,
+    },
     /// Show what each CO-RE relocation of a BPF object comes to on a kernel
     ///
     /// Nothing is loaded, and no privilege is needed.

@@ -6,7 +6,7 @@ use preload_image::{Image, Writer, extern_flags, map_flags, object_flags};
 
 use crate::failure::Failure;
 use crate::kconfig::Config;
-use crate::{kallsyms, object};
+use crate::{kallsyms, object, struct_ops};
 
 /// The image as it is if nothing is missing, else a completed one.
 pub(crate) fn complete(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
@@ -18,6 +18,7 @@ pub(crate) fn complete(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let mut writer = Writer::of(&image);
     entries_per_cpu(&image, &mut writer)?;
     addresses(&image, &mut writer)?;
+    struct_ops::complete(&image, &mut writer)?;
     if !image.kconfigs().is_empty() {
         let config = Config::read(&image)?;
         for variable in image.kconfigs().iter() {

@@ -60,12 +60,32 @@ impl Kernel {
         })
     }
 
+    /// Size of a struct in bytes, if there is one of this name.
+    pub(crate) fn struct_size(&self, name: &[u8]) -> Result<Option<u32>, Failure> {
+        let mut size = None;
+        self.find(kind::STRUCT, name, |btf, ty| {
+            size = Some(btf.size_or_type(ty));
+            true
+        })?;
+        Ok(size)
+    }
+
+    /// Index of a member in a struct, if there is one of this name.
+    pub(crate) fn member_index(&self, of: &[u8], name: &[u8]) -> Result<Option<u32>, Failure> {
+        let mut found = None;
+        self.find(kind::STRUCT, of, |btf, ty| {
+            found = (0..ty.vlen()).find(|index| btf.str(btf.member(ty, *index).0) == name);
+            true
+        })?;
+        Ok(found)
+    }
+
     /// Has it a type of this kind and name that is so?
     fn find(
         &self,
         kind: u32,
         name: &[u8],
-        is: impl Fn(&Btf<'_>, Type) -> bool,
+        mut is: impl FnMut(&Btf<'_>, Type) -> bool,
     ) -> Result<bool, Failure> {
         let mut filter = Filter::default();
         filter.add(kind, name);

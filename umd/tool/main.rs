@@ -8,6 +8,7 @@
 mod by_name;
 mod cli;
 mod complete;
+mod dump;
 mod failure;
 mod kallsyms;
 mod kconfig;
@@ -18,6 +19,7 @@ mod object;
 mod output;
 mod pins;
 mod relo;
+mod struct_ops;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Load { file, pin } => output::print(&load::load(file, pin.as_deref())?, cli.json),
         Command::Mount { dir } => output::print(&mount::mount(dir)?, cli.json),
+        Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
         Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),
         Command::Man => output::bytes(&cli::man()?),

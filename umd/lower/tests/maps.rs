@@ -4,7 +4,7 @@
 mod common;
 
 use common::{at, compile, insns, lower, map, parse, prog, refusal, relos, types};
-use preload_image::{Map, map_flags, object_flags, relo_kind};
+use preload_image::{Map, map_flags, object_flags, relo_kind, target_kind};
 
 const BPF_F_RDONLY_PROG: u32 = 128;
 const BPF_F_MMAPABLE: u32 = 1024;
@@ -329,6 +329,86 @@ SEC("socket") int second(void *ctx) { return 0; }"#,
         [(0, b"second".to_vec()), (2, b"first".to_vec())]
     );
     assert_eq!((outer.value_size, calls.value_size), (4, 4));
+}
+
+#[test]
+fn struct_op_is_in_another_member() {
+    let source = r#"
+struct some_ops___v2 { u64 number; int (*first)(void *); int (*second)(void *); };
+SEC("struct_ops/a") int one(void *ctx) { return 0; }
+SEC("?struct_ops") int two(void *ctx) { return 0; }
+SEC("struct_ops") int unused(void *ctx) { return 0; }
+SEC(".struct_ops") struct some_ops___v2 a = { .number = 7, .second = one };
+SEC(".struct_ops.link") struct some_ops___v2 b = { .first = two, .second = one };
+SEC("?.struct_ops.link") struct some_ops___v2 c = { .first = unused };"#;
+    let image = lower("struct_ops", source);
+    let image = parse(&image);
+    assert_eq!(image.object().flags, object_flags::INCOMPLETE);
+    let target = |index: u32| {
+        let target = image.targets().get(index - 1).expect("target");
+        assert_eq!(target.kind, target_kind::EXACT | 4);
+        String::from_utf8_lossy(image.str(target.name)).into_owned()
+    };
+    for (name, flags) in [("a", 0), ("b", 1 << 13)] {
+        let map = map(&image, name);
+        assert_eq!(
+            (map.map_type, map.key_size, map.max_entries, map.map_flags),
+            (26, 4, 1, flags)
+        );
+        assert_eq!(target(map.value_target), "bpf_struct_ops_some_ops");
+    }
+    let mut names: Vec<_> = image.progs().iter().map(|p| image.str(p.name)).collect();
+    names.sort_unstable();
+    assert_eq!(names, [b"one".as_slice(), b"two"]);
+    assert_eq!(target(prog(&image, "two").attach_target), "some_ops");
+    let mut ops: Vec<_> = image
+        .struct_ops()
+        .iter()
+        .map(|op| {
+            let map = image.maps().get(op.map).expect("map");
+            let prog = image.progs().get(op.prog).expect("program");
+            [map.name, op.member, prog.name]
+                .map(|name| String::from_utf8_lossy(image.str(name)).into_owned())
+        })
+        .collect();
+    ops.sort();
+    assert_eq!(
+        ops,
+        [
+            ["a", "second", "one"],
+            ["b", "first", "two"],
+            ["b", "second", "one"]
+        ]
+    );
+    for (name, change, words) in [
+        (
+            "program",
+            ("struct_ops/a", "tc"),
+            "no program of struct_ops",
+        ),
+        (
+            "member",
+            ("int (*second)(void *)", "void *second"),
+            "no pointer to one",
+        ),
+        (
+            "anonymous",
+            (
+                "struct some_ops___v2 a =",
+                "struct { u64 number; int (*second)(void *); } a =",
+            ),
+            "no struct with a name",
+        ),
+    ] {
+        let message = refusal(
+            &format!("struct_ops_{name}"),
+            &source.replace(change.0, change.1),
+        );
+        assert!(
+            message.contains("section .struct_ops") && message.contains(words),
+            "{message}"
+        );
+    }
 }
 
 #[test]

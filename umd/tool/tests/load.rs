@@ -149,6 +149,66 @@ SEC("tc") int two(void *ctx) { bpf_loop(3, callback, 0, 0); return sub(1); }"#,
     );
 }
 
+/// The kernel's struct has more members, and has these in other places.
+const CONGESTION_OPS: &str = r#"
+struct tcp_congestion_ops___local {
+	char name[16];
+	u32 (*undo_cwnd)(void *sk);
+	u32 (*ssthresh)(void *sk);
+	void (*cong_avoid)(void *sk, u32 ack, u32 acked);
+	u32 (*MEMBER)(void *sk);
+};
+SEC("struct_ops") u32 ssthresh(u64 *ctx) { return 2; }
+SEC("?struct_ops/undo_cwnd") u32 undo_cwnd(u64 *ctx) { return 3; }
+SEC("struct_ops/cong_avoid") void cong_avoid(u64 *ctx) {}
+SEC("struct_ops/unused") void in_no_map(u64 *ctx) {}
+SEC(".struct_ops.link") struct tcp_congestion_ops___local ops = {
+	.name = "bpf_preload_t", .undo_cwnd = (void *)undo_cwnd, .ssthresh = (void *)ssthresh,
+	.cong_avoid = (void *)cong_avoid, .MEMBER = VALUE,
+};
+SEC("?.struct_ops") struct tcp_congestion_ops___local not_wanted = { .ssthresh = (void *)ssthresh };"#;
+
+#[test]
+fn struct_ops_differs_from_libbpfs() {
+    let source = |value: &str| {
+        CONGESTION_OPS
+            .replace("MEMBER", "no_such_member")
+            .replace("VALUE", value)
+    };
+    // libbpf 1.1, which bpftool has, knows no links, optional maps, flavors and spare members of them.
+    let old = source("0")
+        .replace("___local", "")
+        .replace("u32 (*no_such_member)(void *sk);", "")
+        .replace(".no_such_member = 0,", "")
+        .replace(".struct_ops.link", ".struct_ops")
+        .replace("?struct_ops", "struct_ops");
+    let (old, _) = old
+        .split_once("SEC(\"?.struct_ops\")")
+        .expect("the last map");
+    same_as_bpftool(
+        "struct_ops_old",
+        &old.replace("SEC(\"struct_ops/unused\") void in_no_map(u64 *ctx) {}", ""),
+    );
+
+    let object = compile("struct_ops", &source("0"));
+    succeeds(
+        &object,
+        r#"set -x
+        $tool load $object --pin $dir/x
+        test "$(ls $dir/x | sort | xargs)" = "cong_avoid ops ssthresh undo_cwnd"
+        # BPF_F_LINK
+        bpftool -j map show pinned $dir/x/ops | jq -e '.type == "struct_ops" and .flags == 8192'"#,
+    );
+    let object = compile("struct_ops_missing", &source("(void *)ssthresh"));
+    let (ok, said) = script(&object, "$tool load $object");
+    let words =
+        "prog ssthresh: struct tcp_congestion_ops of this kernel has no member no_such_member\n";
+    assert!(
+        !ok && said.contains(words) && said.lines().count() == 1,
+        "{said}"
+    );
+}
+
 #[test]
 fn slot_is_empty_after_load() {
     let object = compile(

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! struct_ops: structs of functions that the kernel calls, as maps. Which programs
+//! are in them is known here; where in the kernel's struct is not.
+
+use crate::btf::{Btf, kind};
+use crate::elf::{Elf, Section};
+use crate::emit::essential_name;
+use crate::error::{LowerError, Result};
+use crate::func::Funcs;
+use crate::maps::{Map, find_datasec};
+use crate::prog::Prog;
+
+const BPF_MAP_TYPE_STRUCT_OPS: u32 = 26;
+/// The map is attached by a link.
+const BPF_F_LINK: u32 = 1 << 13;
+const SECTION: &str = ".struct_ops";
+const SECTION_LINK: &str = ".struct_ops.link";
+
+/// Is it a section of structs, created by default (`.struct_ops`) or not (`?.struct_ops`)?
+pub(crate) fn is_section(name: &str) -> bool {
+    [SECTION, SECTION_LINK].contains(&name.strip_prefix('?').unwrap_or(name))
+}
+
+/// Adds the maps of a section, unless they are left alone until somebody asks for them.
+pub(crate) fn collect<'a>(
+    btf: &Btf<'a>,
+    index: usize,
+    section: &Section<'a>,
+    maps: &mut Vec<Map<'a>>,
+) -> Result<()> {
+    if section.name.starts_with('?') {
+        return Ok(());
+    }
+    let sec = find_datasec(btf, section.name);
+    let sec = sec.ok_or_else(|| LowerError::new("no BTF for it").section(section.name))?;
+    for [var_id, offset, _] in btf.ty(sec).members() {
+        let name = btf.name(var_id);
+        let wrong = |what: &str| {
+            let error = LowerError::new(what).section(section.name);
+            Err(error.at(offset).symbol(name))
+        };
+        let type_id = btf.skip_mods(btf.ty(var_id).third).unwrap_or(0);
+        let ty = btf.ty(type_id);
+        if !ty.is(kind::STRUCT) || btf.name(type_id).is_empty() {
+            return wrong("struct_ops that is no struct with a name");
+        }
+        if u64::from(offset) + u64::from(ty.third) > section.size {
+            return wrong("struct_ops crosses the end of its section");
+        }
+        maps.push(Map {
+            name: String::from_utf8_lossy(name).into_owned(),
+            section: index,
+            offset: u64::from(offset),
+            map_type: BPF_MAP_TYPE_STRUCT_OPS,
+            key_size: 4,
+            // Of the object's struct; the kernel's is another one.
+            value_size: ty.third,
+            max_entries: 1,
+            map_flags: if section.name == SECTION_LINK {
+                BPF_F_LINK
+            } else {
+                0
+            },
+            ops_type_id: type_id,
+            ..Map::default()
+        });
+    }
+    Ok(())
+}
+
+/// The functions that are in some map, by section and offset there: such programs
+/// are loaded, others of struct_ops are not.
+pub(crate) fn used<'m>(elf: &Elf, maps: &'m [Map]) -> Vec<Use<'m>> {
+    let mut used = Vec::new();
+    for (rel_section, target) in elf.relocation_sections() {
+        for rel in rel_section.rels() {
+            let map = maps.iter().enumerate().find(|(_, map)| {
+                let end = map.offset + u64::from(map.value_size);
+                let within = (map.offset..end).contains(&rel.offset);
+                map.ops_type_id != 0 && map.section == target && within
+            });
+            let symbol = elf.symbols.get(rel.symbol);
+            if let (Some((index, map)), Some(symbol)) = (map, symbol)
+                && let Some(section) = symbol.section
+            {
+                used.push(Use {
+                    map: index,
+                    name: &map.name,
+                    type_id: map.ops_type_id,
+                    at: rel.offset - map.offset,
+                    place: (section, symbol.value),
+                });
+            }
+        }
+    }
+    used
+}
+
+/// A function in a map.
+pub(crate) struct Use<'m> {
+    /// Index and name of the map.
+    pub(crate) map: usize,
+    name: &'m str,
+    /// The struct in the object's BTF, and the offset in it.
+    pub(crate) type_id: u32,
+    at: u64,
+    /// Section and offset of the function.
+    pub(crate) place: (usize, u64),
+}
+
+impl Use<'_> {
+    /// Name of the member.
+    pub(crate) fn member<'a>(&self, btf: &Btf<'a>) -> Result<&'a [u8]> {
+        let wrong = |what: &str| LowerError::new(what).section(SECTION).symbol(self.name);
+        let mut members = btf.ty(self.type_id).members();
+        let found = members.find(|[_, _, bits]| u64::from(*bits) == 8 * self.at);
+        let [name, type_id, _] = found.ok_or_else(|| wrong("function that is no member"))?;
+        let ptr = btf.ty(btf.skip_mods(type_id).unwrap_or(0));
+        let proto = btf.ty(btf.skip_mods(ptr.third).unwrap_or(0));
+        if ptr.is(kind::PTR) && proto.is(kind::FUNC_PROTO) {
+            Ok(btf.str(name))
+        } else {
+            Err(wrong("function in a member that is no pointer to one"))
+        }
+    }
+
+    /// Index of the program, which is for this struct alone.
+    pub(crate) fn prog(&self, funcs: &Funcs, btf: &Btf, progs: &[Prog]) -> Result<u32> {
+        let wrong = |what: &str| LowerError::new(what).section(SECTION).symbol(self.name);
+        let found = progs.iter().position(|prog| {
+            let func = funcs.0.get(prog.func);
+            func.map(|f| (f.section, 8 * u64::from(f.start))) == Some(self.place)
+                && prog.sec.is_struct_ops()
+        });
+        let index = found.ok_or_else(|| wrong("function that is no program of struct_ops"))?;
+        let name = essential_name(btf.name(self.type_id));
+        let target = progs.get(index).and_then(|prog| prog.sec.target.as_ref());
+        if target.is_none_or(|(target, _)| target.as_bytes() != name) {
+            return Err(wrong("program that is in a struct of another type, too"));
+        }
+        Ok(index as u32)
+    }
+}
