@@ -69,7 +69,7 @@ fn build() -> Result<(), String> {
 fn image(object: &Path, name: &str) -> Result<Vec<u8>, String> {
     let shown = object.display();
     let bytes = fs::read(object).map_err(|error| format!("{shown}: {error}"))?;
-    preload_lower::lower(&bytes, name).map_err(|error| format!("{shown}: {error}"))
+    preload_lower::lower_bare(&bytes, name).map_err(|error| format!("{shown}: {error}"))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

@@ -116,7 +116,12 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
             kind::TYPEDEF => b"typedef ",
             _ => b"",
         });
-        text.put(local.name(root));
+        // In a bare image a stub without a name stands for the type.
+        let target = image.targets().get(relo.target().wrapping_sub(1));
+        text.put(match local.name(root) {
+            b"" => image.str(target.unwrap_or_default().name),
+            name => name,
+        });
         let enumerator = matches!(
             relo.kind(),
             core_kind::ENUMVAL_EXISTS | core_kind::ENUMVAL_VALUE

@@ -107,6 +107,19 @@ impl Type {
         self.is(kind::ENUM) || self.is(kind::ENUM64)
     }
 
+    /// Is this of a kind that [`Type::stub`] is for?
+    pub(crate) fn is_stubbed(&self) -> bool {
+        self.is_composite() || self.is(kind::PTR) || self.is(kind::FUNC_PROTO)
+    }
+
+    /// A pointer to void, a struct or union without name and members, or `void (void)`.
+    pub(crate) fn stub(&self) -> Self {
+        Type {
+            info: self.kind() << 24,
+            ..Type::default()
+        }
+    }
+
     /// Linkage of a FUNC.
     pub(crate) fn func_linkage(&self) -> u32 {
         self.info & 0x00ff_ffff

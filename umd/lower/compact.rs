@@ -19,23 +19,40 @@ pub(crate) struct Compact<'a> {
 }
 
 impl<'a> Compact<'a> {
-    /// Keeps the types at `roots`, and the strings at `texts` for line_info.
-    pub(crate) fn new(btf: &Btf<'a>, roots: &[u32], texts: &[u32]) -> Self {
-        let kept = reachable(btf, roots);
-        let mut ids = Vec::with_capacity(btf.len());
+    /// Keeps the types at `whole` and `roots`, and the strings at `texts` for line_info.
+    ///
+    /// `whole` with all that they lead to; of the others just what sort of type
+    /// they are: one pointer to void stands for all pointers, one empty struct
+    /// for all structs, and what a modifier or typedef is of for that.
+    pub(crate) fn new(btf: &Btf<'a>, whole: &[u32], roots: &[u32], texts: &[u32]) -> Self {
+        let mut kept = vec![false; btf.len()];
+        reach(btf, whole, &mut kept, |id| id, &[]);
+        let stand_ins = stand_ins(btf, &kept);
+        let stand_in = |id: u32| stand_ins.get(id as usize).copied().unwrap_or(0);
+        let stubs: Vec<bool> = (0..)
+            .zip(&kept)
+            .map(|(id, whole)| !whole && btf.ty(id).is_stubbed())
+            .collect();
+        reach(btf, roots, &mut kept, stand_in, &stubs);
+        let mut new = Vec::with_capacity(btf.len());
         let mut next = 1;
         for keep in &kept {
-            ids.push(if *keep { next } else { 0 });
+            new.push(if *keep { next } else { 0 });
             next += u32::from(*keep);
         }
+        let id_of = |old: u32| new.get(stand_in(old) as usize).copied().unwrap_or(0);
+        let ids: Vec<u32> = (0..btf.len() as u32).map(id_of).collect();
         let mut strings = Strings::default();
         let mut types = Vec::new();
-        for (_, ty) in btf.iter().filter(|(id, _)| is(&kept, *id)) {
-            ty.write(&mut types, |word, value| match word {
-                Word::Plain => value,
-                Word::Type => ids.get(value as usize).copied().unwrap_or(0),
-                Word::Str => strings.keep(btf.str(value)),
-            });
+        for (id, ty) in btf.iter().filter(|(id, _)| is(&kept, *id)) {
+            let stub = is(&stubs, id).then(|| ty.stub());
+            stub.as_ref()
+                .unwrap_or(ty)
+                .write(&mut types, |word, value| match word {
+                    Word::Plain => value,
+                    Word::Type => ids.get(value as usize).copied().unwrap_or(0),
+                    Word::Str => strings.keep(btf.str(value)),
+                });
         }
         for text in texts {
             strings.keep(btf.str(*text));
@@ -58,7 +75,7 @@ impl<'a> Compact<'a> {
         }
     }
 
-    /// New id of a type; 0 for those left behind.
+    /// New id of a type, or of what stands for it; 0 for those left behind.
     pub(crate) fn id(&self, old: u32) -> u32 {
         self.ids.get(old as usize).copied().unwrap_or(0)
     }
@@ -73,21 +90,43 @@ fn is(set: &[bool], id: u32) -> bool {
     set.get(id as usize).copied().unwrap_or(false)
 }
 
-/// Marks what can be reached; tags stay with what they are on.
-fn reachable(btf: &Btf, roots: &[u32]) -> Vec<bool> {
-    let mut kept = vec![false; btf.len()];
-    let mut open = roots.to_vec();
+/// By type what stands for it: itself if it is whole.
+fn stand_ins(btf: &Btf, whole: &[bool]) -> Vec<u32> {
+    let mut first = HashMap::new();
+    let stand_in = |id: u32| {
+        let skipped = btf.skip_mods(id).unwrap_or(id);
+        match btf.ty(skipped) {
+            _ if is(whole, id) => id,
+            ty if ty.is_stubbed() && !is(whole, skipped) => {
+                *first.entry(ty.kind()).or_insert(skipped)
+            }
+            _ => skipped,
+        }
+    };
+    (0..btf.len() as u32).map(stand_in).collect()
+}
+
+/// Marks what can be reached by way of stand-ins; tags stay with what they are on.
+fn reach(
+    btf: &Btf,
+    roots: &[u32],
+    kept: &mut [bool],
+    stand_in: impl Fn(u32) -> u32,
+    stubs: &[bool],
+) {
+    let mut open: Vec<u32> = roots.iter().map(|id| stand_in(*id)).collect();
     while let Some(id) = open.pop() {
         // Type 0 is void, which has no place in the file.
         let Some(keep) = kept.get_mut(id as usize).filter(|keep| id != 0 && !**keep) else {
             continue;
         };
         *keep = true;
-        let words = btf.ty(id).words();
+        // A stub leads nowhere.
+        let words = btf.ty(id).words().filter(|_| !is(stubs, id));
         open.extend(
             words
                 .filter(|(word, _)| *word == Word::Type)
-                .map(|(_, id)| id),
+                .map(|(_, id)| stand_in(id)),
         );
     }
     for (id, ty) in btf.iter() {
@@ -95,13 +134,12 @@ fn reachable(btf: &Btf, roots: &[u32]) -> Vec<bool> {
         let ours = ty.is(kind::DECL_TAG) && is_link_name(btf.str(ty.name));
         if ty.is(kind::DECL_TAG)
             && !ours
-            && is(&kept, ty.third)
+            && is(kept, ty.third)
             && let Some(keep) = kept.get_mut(id as usize)
         {
             *keep = true;
         }
     }
-    kept
 }
 
 /// A string section in the making, each string once in order of first use.

@@ -30,6 +30,8 @@ pub(crate) struct Parts<'p, 'a> {
     pub(crate) maps: &'p [Map<'a>],
     pub(crate) externs: &'p [Extern<'a>],
     pub(crate) progs: &'p [Prog<'p>],
+    /// Without line_info, and with as little BTF as will do.
+    pub(crate) bare: bool,
 }
 
 impl Parts<'_, '_> {
@@ -40,6 +42,7 @@ impl Parts<'_, '_> {
             writer: Writer::default(),
             strings: HashMap::new(),
             specs: HashMap::new(),
+            bare: self.bare,
         };
         let object = Object {
             name: emit.str(self.name.as_bytes()),
@@ -100,32 +103,42 @@ impl Parts<'_, '_> {
 
     /// Collects what the image refers to in BTF.
     fn compact(&self) -> Compact<'_> {
+        let mut whole = Vec::new();
         let mut roots = Vec::new();
         let mut texts = Vec::new();
-        for map in self.maps {
-            roots.extend([map.key_type_id, map.value_type_id]);
+        // Of constants only people want to know the types.
+        for map in self.maps.iter().filter(|map| !(self.bare && map.freeze)) {
+            whole.extend([map.key_type_id, map.value_type_id]);
             if let Some(inner) = &map.inner {
-                roots.extend([inner.key_type_id, inner.value_type_id]);
+                whole.extend([inner.key_type_id, inner.value_type_id]);
             }
         }
-        roots.extend(self.externs.iter().map(|e| match e.what {
+        // These are compared with the kernel's.
+        whole.extend(self.externs.iter().map(|e| match e.what {
             What::Ksym { type_id, .. } => type_id,
             What::Kconfig(_) => 0,
         }));
         for linked in self.progs.iter().map(|p| &p.linked) {
             roots.extend(linked.func_info.iter().map(|(_, id)| *id));
             for (_, relo) in &linked.core_relos {
-                roots.push(relo.root);
+                match relo.kind {
+                    image::core_kind::TYPE_MATCHES => whole.push(relo.root),
+                    _ => roots.push(relo.root),
+                }
                 roots.extend(relo.steps.iter().map(|step| match step {
                     Step::Member { type_id, .. } => *type_id,
                     _ => 0,
                 }));
             }
-            for (_, [file, text, _]) in &linked.line_info {
-                texts.extend([*file, *text]);
+            if !self.bare {
+                let lines = linked.line_info.iter();
+                texts.extend(lines.flat_map(|(_, [file, text, _])| [*file, *text]));
             }
         }
-        Compact::new(self.btf, &roots, &texts)
+        if !self.bare {
+            whole.append(&mut roots);
+        }
+        Compact::new(self.btf, &whole, &roots, &texts)
     }
 }
 
@@ -136,6 +149,7 @@ struct Emit<'e, 'a> {
     strings: HashMap<Vec<u8>, Str>,
     /// Specs written already: records of one access share theirs.
     specs: HashMap<Vec<[u32; 3]>, Span>,
+    bare: bool,
 }
 
 impl Emit<'_, '_> {
@@ -259,7 +273,7 @@ impl Emit<'_, '_> {
             let record = self.core_relo(*insn, relo);
             // Ids in instructions are those of the old BTF.
             if relo.is_type_id() {
-                CoreRelo::write_imm(&mut insns, *insn, record.local_value as u32);
+                CoreRelo::write_imm(&mut insns, *insn, record.type_id);
             }
             core_relos.push(record);
         }
@@ -288,7 +302,7 @@ impl Emit<'_, '_> {
             .flat_map(u32::to_le_bytes)
             .collect();
         // File name and text are strings of BTF, which have moved.
-        let line_info = linked.line_info.iter();
+        let line_info = linked.line_info.iter().filter(|_| !self.bare);
         let line_info: Vec<u8> = line_info
             .flat_map(|(insn, [file, text, place])| {
                 let moved = |offset| self.compact.text(self.btf.str(offset));
@@ -358,12 +372,20 @@ impl Emit<'_, '_> {
             _ => 1 + self.target(name, target_kind::CORE | root_kind),
         };
         let type_id = self.compact.id(relo.root);
-        image::CoreRelo {
+        let record = image::CoreRelo {
             insn,
             kind: relo.kind,
             type_id,
             target,
             accessors,
+            local_size: relo.load_size,
+            flags: relo.flags & !image::core_flags::VALIDATE,
+            ..image::CoreRelo::default()
+        };
+        if self.bare {
+            return record;
+        }
+        image::CoreRelo {
             access_str: self.str(self.btf.str(relo.access)),
             local_value: if relo.is_type_id() {
                 u64::from(type_id)
@@ -371,8 +393,8 @@ impl Emit<'_, '_> {
                 relo.value
             },
             local_bit_offset: relo.bit_offset,
-            local_size: relo.load_size,
             flags: relo.flags,
+            ..record
         }
     }
 }

@@ -43,6 +43,19 @@ use relocs::Referents;
 /// # Errors
 /// What is malformed or unsupported, with section, offset and symbol.
 pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
+    lower_to(object, name, false)
+}
+
+/// [`lower`] without what no load needs: the lines of source, and what is in the
+/// structs that are there for CO-RE only, which goes by its own records.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_bare(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
+    lower_to(object, name, true)
+}
+
+fn lower_to(object: &[u8], name: &str, bare: bool) -> Result<Vec<u8>, LowerError> {
     let elf = Elf::parse(object)?;
     let in_btf = |e: LowerError| e.section(".BTF");
     let mut btf = match elf.section(".BTF") {
@@ -93,6 +106,7 @@ pub fn lower(object: &[u8], name: &str) -> Result<Vec<u8>, LowerError> {
         maps: &maps,
         externs: &externs,
         progs: &progs,
+        bare,
     };
     parts.image()
 }
