@@ -14,16 +14,40 @@
 #define SEC(name) __attribute__((section(name), used))
 #define __ksym __attribute__((section(".ksyms")))
 #define __weak __attribute__((weak))
+#define __noinline __attribute__((noinline))
 
 /* The file below a bpffs under which the program's link is pinned. */
 #define __link_name(name) __attribute__((btf_decl_tag("link_name:" name)))
+
+struct btf_ptr;
 
 static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static long (*bpf_seq_printf)(struct seq_file *m, const char *fmt, __u32 fmt_size,
 			      const void *data, __u32 data_len) = (void *)126;
 static long (*bpf_seq_write)(struct seq_file *m, const void *data, __u32 len) = (void *)127;
+static long (*bpf_snprintf_btf)(char *str, __u32 size, struct btf_ptr *ptr, __u32 ptr_size,
+				__u64 flags) = (void *)149;
 
+/* What bpf_snprintf_btf() shows: a value of a type of the kernel's own BTF. */
+struct btf_ptr {
+	const void *ptr;
+	__u32 type_id;
+	__u32 flags;
+};
+
+#define BTF_F_COMPACT 1
+#define BTF_F_NONAME 2
+
+#define bpf_core_field_offset(field) __builtin_preserve_field_info(field, 0)
 #define bpf_core_field_exists(field) __builtin_preserve_field_info(field, 2)
+#define bpf_core_type_id_kernel(type) __builtin_btf_type_id(*(type *)0, 1)
+
+/* A string, for %s. Were it a literal, it would be in a section and a map of its own. */
+#define text(string) ({							\
+	static const char __text[] = string;				\
+									\
+	(__u64)__text;							\
+})
 
 /* Every argument is a __u64; pointers must be cast by the caller. */
 #define seq_printf(seq, fmt, ...) ({					\

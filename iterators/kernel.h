@@ -68,6 +68,10 @@ enum bpf_prog_type {
 	BPF_PROG_TYPE_UNSPEC,
 };
 
+enum bpf_attach_type {
+	BPF_CGROUP_INET_INGRESS,
+};
+
 struct bpf_prog_aux {
 	__u32 id;
 	__u32 func_info_cnt;
@@ -84,6 +88,7 @@ struct bpf_prog_aux {
 struct bpf_prog {
 	enum bpf_prog_type type;
 	__u32 len;
+	enum bpf_attach_type expected_attach_type;
 	struct bpf_prog_aux *aux;
 };
 
