@@ -15,6 +15,7 @@
 #define __ksym __attribute__((section(".ksyms")))
 #define __weak __attribute__((weak))
 #define __noinline __attribute__((noinline))
+#define __always_inline inline __attribute__((always_inline))
 
 /* The file below a bpffs under which the program's link is pinned. */
 #define __link_name(name) __attribute__((btf_decl_tag("link_name:" name)))

@@ -162,7 +162,7 @@ static __noinline void put_symbol(struct seq_file *seq, __u64 address)
 	seq_printf(seq, " %ps", address);
 }
 
-static void put_tracing(struct seq_file *seq, struct bpf_tracing_link *link, struct bpf_prog *prog)
+static __always_inline void put_tracing(struct seq_file *seq, struct bpf_tracing_link *link, struct bpf_prog *prog)
 {
 	struct bpf_prog *target = READ(link, tgt_prog);
 	struct bpf_prog_aux *aux;
@@ -182,7 +182,7 @@ static void put_tracing(struct seq_file *seq, struct bpf_tracing_link *link, str
 	put_number(seq, text("id"), READ(aux, id));
 }
 
-static void put_iter(struct seq_file *seq, struct bpf_iter_link *link)
+static __always_inline void put_iter(struct seq_file *seq, struct bpf_iter_link *link)
 {
 	struct bpf_map *map = READ(link, aux.map);
 	struct cgroup *cgroup;
@@ -203,7 +203,7 @@ static void put_iter(struct seq_file *seq, struct bpf_iter_link *link)
 	}
 }
 
-static void put_netns(struct seq_file *seq, struct net *net)
+static __always_inline void put_netns(struct seq_file *seq, struct net *net)
 {
 	if (net)
 		put_number(seq, text("inode"), READ(net, ns.inum));
@@ -211,23 +211,7 @@ static void put_netns(struct seq_file *seq, struct net *net)
 		put(seq, text("detached"));
 }
 
-/* Without a mode asked for, the driver's if it has one: as in dev_xdp_mode(). */
-static void put_xdp(struct seq_file *seq, struct bpf_xdp_link *link)
-{
-	struct net_device *dev = READ(link, dev);
-	__u32 flags = READ(link, flags);
-
-	if (flags & XDP_FLAGS_HW_MODE)
-		put(seq, text("offload"));
-	else if (flags & XDP_FLAGS_DRV_MODE ||
-		 (!(flags & XDP_FLAGS_SKB_MODE) && dev && READ(READ(dev, netdev_ops), ndo_bpf)))
-		put(seq, text("driver"));
-	else
-		put(seq, text("generic"));
-	put_dev(seq, dev);
-}
-
-static void put_netfilter(struct seq_file *seq, struct bpf_nf_link *link)
+static __always_inline void put_netfilter(struct seq_file *seq, struct bpf_nf_link *link)
 {
 	if (READ(link, dead)) {
 		put(seq, text("detached"));
@@ -240,7 +224,7 @@ static void put_netfilter(struct seq_file *seq, struct bpf_nf_link *link)
 }
 
 /* A kprobe's or uprobe's own event, of which no other can be. */
-static void put_probe(struct seq_file *seq, struct perf_event *event, char kind)
+static __always_inline void put_probe(struct seq_file *seq, struct perf_event *event, char kind)
 {
 	struct trace_event_call *call = READ(event, tp_event);
 	const char *name = READ(call, name);
@@ -261,7 +245,7 @@ static void put_probe(struct seq_file *seq, struct perf_event *event, char kind)
 	put_number(seq, text("offset"), READ(event, attr.probe_offset));
 }
 
-static void put_perf_event(struct seq_file *seq, struct bpf_perf_link *link)
+static __always_inline void put_perf_event(struct seq_file *seq, struct bpf_perf_link *link)
 {
 	struct perf_event *event = READ(READ(link, perf_file), private_data);
 	struct trace_event_call *call = READ(event, tp_event);
@@ -287,7 +271,7 @@ static void put_perf_event(struct seq_file *seq, struct bpf_perf_link *link)
 	}
 }
 
-static void put_struct_ops(struct seq_file *seq, struct bpf_map *map)
+static __always_inline void put_struct_ops(struct seq_file *seq, struct bpf_map *map)
 {
 	struct bpf_struct_ops_map *ops = (void *)map;
 
@@ -297,7 +281,7 @@ static void put_struct_ops(struct seq_file *seq, struct bpf_map *map)
 }
 
 /* The first of the functions, and how many there are. */
-static void put_kprobe_multi(struct seq_file *seq, struct bpf_kprobe_multi_link *multi,
+static __always_inline void put_kprobe_multi(struct seq_file *seq, struct bpf_kprobe_multi_link *multi,
 			     struct bpf_link *link)
 {
 	put_return(seq, bpf_core_field_exists(link->flags) ? link->flags : READ(multi, flags));
@@ -305,7 +289,7 @@ static void put_kprobe_multi(struct seq_file *seq, struct bpf_kprobe_multi_link 
 	put_number(seq, text("count"), READ(multi, cnt));
 }
 
-static void put_uprobe_multi(struct seq_file *seq, struct bpf_uprobe_multi_link *multi,
+static __always_inline void put_uprobe_multi(struct seq_file *seq, struct bpf_uprobe_multi_link *multi,
 			     struct bpf_link *link)
 {
 	put_return(seq, bpf_core_field_exists(link->flags) ? link->flags : READ(multi, flags));
@@ -316,7 +300,7 @@ static void put_uprobe_multi(struct seq_file *seq, struct bpf_uprobe_multi_link 
 #define ATTACH_TYPE(type, field) \
 	(bpf_core_field_exists(PART_OF(type)->field) ? READ(PART_OF(type), field) : 0)
 
-static __u32 attach_type(struct bpf_link *link, struct bpf_prog *prog)
+static __always_inline __u32 attach_type(struct bpf_link *link, struct bpf_prog *prog)
 {
 	/* Since 6.17 a field of all links. */
 	if (bpf_core_field_exists(link->attach_type))
@@ -398,7 +382,7 @@ int dump_bpf_link(struct bpf_iter__bpf_link *ctx)
 		break;
 	case BPF_LINK_TYPE_XDP:
 		if (bpf_core_field_exists(PART_OF(bpf_xdp_link)->dev))
-			put_xdp(seq, PART_OF(bpf_xdp_link));
+			put_dev(seq, READ(PART_OF(bpf_xdp_link), dev));
 		break;
 	case BPF_LINK_TYPE_PERF_EVENT:
 		if (bpf_core_field_exists(PART_OF(bpf_perf_link)->perf_file))

@@ -37,10 +37,6 @@ enum bpf_link_type {
 
 #define PERF_TYPE_TRACEPOINT		2
 
-#define XDP_FLAGS_SKB_MODE		2
-#define XDP_FLAGS_DRV_MODE		4
-#define XDP_FLAGS_HW_MODE		8
-
 enum nf_inet_hooks {
 	NF_INET_PRE_ROUTING,
 };
@@ -134,20 +130,14 @@ struct bpf_netns_link {
 	enum bpf_attach_type type;	/* before 6.17 */
 };
 
-struct net_device_ops {
-	int (*ndo_bpf)(void);
-};
-
 struct net_device {
 	char name[16];
 	int ifindex;
-	const struct net_device_ops *netdev_ops;
 };
 
 /* The devices of links are NULL once they are removed, or the link detached. */
 struct bpf_xdp_link {
 	struct net_device *dev;
-	__u32 flags;
 };
 
 struct tcx_link {
