@@ -78,6 +78,11 @@ static const struct text prog_text = {
 	(no) + ((yes) - (no)) * __is;					\
 })
 
+/* Ours, or as many as upstream's files have: tests/bench/read compares those. */
+#ifndef columns
+#define columns(ours, upstream) ours
+#endif
+
 #define none_of(text) ((text) + offsetof(struct text, none))
 
 /* The name of a type in a text; of a type beyond the table, the last one there. */
@@ -106,11 +111,13 @@ int dump_bpf_map(struct bpf_iter__bpf_map *ctx)
 	type = type_of(text, map->map_type);
 	/* Only types that count their elements have a counter to sum. */
 	if (bpf_map_sum_elem_count && bpf_core_field_exists(map->elem_count) && map->elem_count)
-		seq_printf(seq, "%6u %-16s  %10u   %10lld %-16s %8u %10u\n",
+		seq_printf(seq, columns("%6u %-16s  %10u   %10lld %-16s %8u %10u\n",
+					"%6u %-16s  %10u   %10lld\n"),
 			   map->id, name, map->max_entries, bpf_map_sum_elem_count(map),
 			   type, map->key_size, map->value_size);
 	else
-		seq_printf(seq, "%6u %-16s  %10u            - %-16s %8u %10u\n",
+		seq_printf(seq, columns("%6u %-16s  %10u            - %-16s %8u %10u\n",
+					"%6u %-16s  %10u            -\n"),
 			   map->id, name, map->max_entries,
 			   type, map->key_size, map->value_size);
 	return 0;
@@ -138,6 +145,7 @@ int dump_bpf_prog(struct bpf_iter__bpf_prog *ctx)
 	__u64 text, target, attached, args[8];
 	struct bpf_prog_aux *aux;
 	struct bpf_prog *dst_prog;
+	long err;
 
 	if (!prog)
 		return 0;
@@ -184,7 +192,14 @@ int dump_bpf_prog(struct bpf_iter__bpf_prog *ctx)
 	 * nothing. A call for each would cost each start more than such names
 	 * are worth: the program's own gets one, the others are left out.
 	 */
-	if (seq_row(seq, "%6u %-16s %-16s %-16s %-16s %7u %7llu %6u\n", args) == -ENOSPC) {
+	if (aux->attach_func_name)
+		err = seq_row(seq, columns("%6u %-16s %-16s %-16s %-16s %7u %7llu %6u\n",
+					   "%6u %-16s %s %s\n"), args);
+	else	/* Most programs: two strings less to copy is a fifth of the time. */
+		err = seq_printf(seq, columns("%6u %-16s -                -                %-16s %7u %7llu %6u\n",
+					      "%6u %-16s - -\n"),
+				 args[0], args[1], args[4], args[5], args[6], args[7]);
+	if (err == -ENOSPC) {
 		seq_printf(seq, "%6u", args[0]);
 		seq_printf(seq, " %-16s", args[1]);
 		seq_printf(seq, " -                -                %-16s %7u %7llu %6u\n",
