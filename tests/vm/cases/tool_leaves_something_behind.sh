@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # A failed `bpf-preload mount` neither leaves its mount nor its pins, and says why in one line.
+needs_module
 rm "/lib/modules/$(uname -r)/$module.ko"
 mkdir -p $bpffs
 for limit in 4 5 6 7; do

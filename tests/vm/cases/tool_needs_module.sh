@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # The host tool fills a bpffs where no module can be had: the same programs, names without a dot.
+needs_module
 rm "/lib/modules/$(uname -r)/$module.ko"
 mkdir -p $bpffs
 bpf-preload mount $bpffs >/tmp/pinned
