@@ -9,13 +9,13 @@
 #define NULL ((void *)0)
 #define ENOSPC 28
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof(*(array)))
+#define BIT(nr) (1U << (nr))
 #define offsetof(type, member) __builtin_offsetof(type, member)
 
 #define SEC(name) __attribute__((section(name), used))
 #define __ksym __attribute__((section(".ksyms")))
 #define __weak __attribute__((weak))
 #define __noinline __attribute__((noinline))
-#define __always_inline inline __attribute__((always_inline))
 
 /* The file below a bpffs under which the program's link is pinned. */
 #define __link_name(name) __attribute__((btf_decl_tag("link_name:" name)))

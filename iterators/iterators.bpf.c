@@ -83,7 +83,7 @@ static const struct text prog_text = {
 #define columns(ours, upstream) ours
 #endif
 
-#define none_of(text) ((text) + offsetof(struct text, none))
+#define none_of(address) ((address) + offsetof(struct text, none))
 
 /* The name of a type in a text; of a type beyond the table, the last one there. */
 static __u64 type_of(__u64 text, __u64 type)
@@ -136,6 +136,8 @@ int dump_bpf_map(struct bpf_iter__bpf_map *ctx)
 	bpf_probe_read_kernel(&__name_off, sizeof(__name_off), &__type->name_off); \
 	number_of((aux)->btf->strings) + __name_off;		\
 })
+
+#define UNATTACHED_ROW "%6u %-16s -                -                %-16s %7u %7llu %6u\n"
 
 SEC("iter/bpf_prog") __link_name("progs.debug")
 int dump_bpf_prog(struct bpf_iter__bpf_prog *ctx)
@@ -196,8 +198,7 @@ int dump_bpf_prog(struct bpf_iter__bpf_prog *ctx)
 		err = seq_row(seq, columns("%6u %-16s %-16s %-16s %-16s %7u %7llu %6u\n",
 					   "%6u %-16s %s %s\n"), args);
 	else	/* Most programs: two strings less to copy is a fifth of the time. */
-		err = seq_printf(seq, columns("%6u %-16s -                -                %-16s %7u %7llu %6u\n",
-					      "%6u %-16s - -\n"),
+		err = seq_printf(seq, columns(UNATTACHED_ROW, "%6u %-16s - -\n"),
 				 args[0], args[1], args[4], args[5], args[6], args[7]);
 	if (err == -ENOSPC) {
 		seq_printf(seq, "%6u", args[0]);

@@ -54,12 +54,10 @@ struct bpf_func_info {
 	__u32 type_id;
 };
 
-typedef struct {
-	__u32 val;
-} kuid_t;
-
 struct user_struct {
-	kuid_t uid;
+	struct {
+		__u32 val;
+	} uid;		/* kuid_t */
 };
 
 struct bpf_prog;

@@ -86,7 +86,8 @@ static __noinline __u64 prog_name(struct bpf_prog_aux *aux)
  * Prints the kernel's own name for a value of one of its enums, in lower case
  * and without the enum's prefix; the number if it has none.
  */
-static __noinline void put_enum(struct seq_file *seq, __u32 value, __u32 type_id, __u32 prefix_len)
+static __noinline void put_enum(struct seq_file *seq, __u32 value, __u32 type_id,
+				__u32 prefix_len)
 {
 	struct btf_ptr ptr = { .ptr = &value, .type_id = type_id };
 	__u64 words[NAME_WORDS];
@@ -162,7 +163,8 @@ static __noinline void put_symbol(struct seq_file *seq, __u64 address)
 	seq_printf(seq, " %ps", address);
 }
 
-static __always_inline void put_tracing(struct seq_file *seq, struct bpf_tracing_link *link, struct bpf_prog *prog)
+static void put_tracing(struct seq_file *seq, struct bpf_tracing_link *link,
+			struct bpf_prog *prog)
 {
 	struct bpf_prog *target = READ(link, tgt_prog);
 	struct bpf_prog_aux *aux;
@@ -182,7 +184,7 @@ static __always_inline void put_tracing(struct seq_file *seq, struct bpf_tracing
 	put_number(seq, text("id"), READ(aux, id));
 }
 
-static __always_inline void put_iter(struct seq_file *seq, struct bpf_iter_link *link)
+static void put_iter(struct seq_file *seq, struct bpf_iter_link *link)
 {
 	struct bpf_map *map = READ(link, aux.map);
 	struct cgroup *cgroup;
@@ -203,7 +205,7 @@ static __always_inline void put_iter(struct seq_file *seq, struct bpf_iter_link 
 	}
 }
 
-static __always_inline void put_netns(struct seq_file *seq, struct net *net)
+static void put_netns(struct seq_file *seq, struct net *net)
 {
 	if (net)
 		put_number(seq, text("inode"), READ(net, ns.inum));
@@ -211,7 +213,7 @@ static __always_inline void put_netns(struct seq_file *seq, struct net *net)
 		put(seq, text("detached"));
 }
 
-static __always_inline void put_netfilter(struct seq_file *seq, struct bpf_nf_link *link)
+static void put_netfilter(struct seq_file *seq, struct bpf_nf_link *link)
 {
 	if (READ(link, dead)) {
 		put(seq, text("detached"));
@@ -224,7 +226,7 @@ static __always_inline void put_netfilter(struct seq_file *seq, struct bpf_nf_li
 }
 
 /* A kprobe's or uprobe's own event, of which no other can be. */
-static __always_inline void put_probe(struct seq_file *seq, struct perf_event *event, char kind)
+static void put_probe(struct seq_file *seq, struct perf_event *event, char kind)
 {
 	struct trace_event_call *call = READ(event, tp_event);
 	const char *name = READ(call, name);
@@ -245,7 +247,7 @@ static __always_inline void put_probe(struct seq_file *seq, struct perf_event *e
 	put_number(seq, text("offset"), READ(event, attr.probe_offset));
 }
 
-static __always_inline void put_perf_event(struct seq_file *seq, struct bpf_perf_link *link)
+static void put_perf_event(struct seq_file *seq, struct bpf_perf_link *link)
 {
 	struct perf_event *event = READ(READ(link, perf_file), private_data);
 	struct trace_event_call *call = READ(event, tp_event);
@@ -271,7 +273,7 @@ static __always_inline void put_perf_event(struct seq_file *seq, struct bpf_perf
 	}
 }
 
-static __always_inline void put_struct_ops(struct seq_file *seq, struct bpf_map *map)
+static void put_struct_ops(struct seq_file *seq, struct bpf_map *map)
 {
 	struct bpf_struct_ops_map *ops = (void *)map;
 
@@ -281,17 +283,20 @@ static __always_inline void put_struct_ops(struct seq_file *seq, struct bpf_map 
 }
 
 /* The first of the functions, and how many there are. */
-static __always_inline void put_kprobe_multi(struct seq_file *seq, struct bpf_kprobe_multi_link *multi,
-			     struct bpf_link *link)
+static void put_kprobe_multi(struct seq_file *seq, struct bpf_link *link)
 {
+	struct bpf_kprobe_multi_link *multi = PART_OF(bpf_kprobe_multi_link);
+
 	put_return(seq, bpf_core_field_exists(link->flags) ? link->flags : READ(multi, flags));
 	put_symbol(seq, read_u64(READ(multi, addrs), 0));
 	put_number(seq, text("count"), READ(multi, cnt));
 }
 
-static __always_inline void put_uprobe_multi(struct seq_file *seq, struct bpf_uprobe_multi_link *multi,
-			     struct bpf_link *link)
+static void put_uprobe_multi(struct seq_file *seq, struct bpf_link *link)
 {
+	struct bpf_uprobe_multi_link *multi;
+
+	multi = container_of(link, struct bpf_uprobe_multi_link, link);
 	put_return(seq, bpf_core_field_exists(link->flags) ? link->flags : READ(multi, flags));
 	put(seq, str(READ(READ(multi, path.dentry), d_name.name)));
 	put_number(seq, text("count"), READ(multi, cnt));
@@ -300,7 +305,7 @@ static __always_inline void put_uprobe_multi(struct seq_file *seq, struct bpf_up
 #define ATTACH_TYPE(type, field) \
 	(bpf_core_field_exists(PART_OF(type)->field) ? READ(PART_OF(type), field) : 0)
 
-static __always_inline __u32 attach_type(struct bpf_link *link, struct bpf_prog *prog)
+static __u32 attach_type(struct bpf_link *link, struct bpf_prog *prog)
 {
 	/* Since 6.17 a field of all links. */
 	if (bpf_core_field_exists(link->attach_type))
@@ -321,11 +326,11 @@ static __always_inline __u32 attach_type(struct bpf_link *link, struct bpf_prog 
 	}
 }
 
-#define WITH_ATTACH_TYPE (1 << BPF_LINK_TYPE_TRACING | 1 << BPF_LINK_TYPE_CGROUP |		\
-			  1 << BPF_LINK_TYPE_NETNS | 1 << BPF_LINK_TYPE_KPROBE_MULTI |		\
-			  1 << BPF_LINK_TYPE_TCX | 1 << BPF_LINK_TYPE_UPROBE_MULTI |		\
-			  1 << BPF_LINK_TYPE_NETKIT | 1 << BPF_LINK_TYPE_SOCKMAP |		\
-			  1 << BPF_LINK_TYPE_TRACING_MULTI)
+#define WITH_ATTACH_TYPE (BIT(BPF_LINK_TYPE_TRACING) | BIT(BPF_LINK_TYPE_CGROUP) |		\
+			  BIT(BPF_LINK_TYPE_NETNS) | BIT(BPF_LINK_TYPE_KPROBE_MULTI) |		\
+			  BIT(BPF_LINK_TYPE_TCX) | BIT(BPF_LINK_TYPE_UPROBE_MULTI) |		\
+			  BIT(BPF_LINK_TYPE_NETKIT) | BIT(BPF_LINK_TYPE_SOCKMAP) |		\
+			  BIT(BPF_LINK_TYPE_TRACING_MULTI))
 
 SEC("iter/bpf_link") __link_name("links.debug")
 int dump_bpf_link(struct bpf_iter__bpf_link *ctx)
@@ -356,9 +361,9 @@ int dump_bpf_link(struct bpf_iter__bpf_link *ctx)
 
 	if (prog && prog->type == BPF_PROG_TYPE_EXT)
 		put(seq, text("freplace"));
-	else if (prog && 1 << type & WITH_ATTACH_TYPE)
-		put_enum(seq, attach_type(link, prog), bpf_core_type_id_kernel(enum bpf_attach_type),
-			 sizeof("BPF_") - 1);
+	else if (prog && (WITH_ATTACH_TYPE & BIT(type)))
+		put_enum(seq, attach_type(link, prog),
+			 bpf_core_type_id_kernel(enum bpf_attach_type), sizeof("BPF_") - 1);
 
 	switch (type) {
 	case BPF_LINK_TYPE_RAW_TRACEPOINT:
@@ -390,7 +395,7 @@ int dump_bpf_link(struct bpf_iter__bpf_link *ctx)
 		break;
 	case BPF_LINK_TYPE_KPROBE_MULTI:
 		if (bpf_core_field_exists(PART_OF(bpf_kprobe_multi_link)->cnt))
-			put_kprobe_multi(seq, PART_OF(bpf_kprobe_multi_link), link);
+			put_kprobe_multi(seq, link);
 		break;
 	case BPF_LINK_TYPE_STRUCT_OPS:
 		if (bpf_core_field_exists(PART_OF(bpf_struct_ops_link)->map))
@@ -406,7 +411,7 @@ int dump_bpf_link(struct bpf_iter__bpf_link *ctx)
 		break;
 	case BPF_LINK_TYPE_UPROBE_MULTI:
 		if (bpf_core_field_exists(((struct bpf_uprobe_multi_link *)link)->cnt))
-			put_uprobe_multi(seq, container_of(link, struct bpf_uprobe_multi_link, link), link);
+			put_uprobe_multi(seq, link);
 		break;
 	case BPF_LINK_TYPE_NETKIT:
 		if (bpf_core_field_exists(PART_OF(netkit_link)->dev))
@@ -418,7 +423,8 @@ int dump_bpf_link(struct bpf_iter__bpf_link *ctx)
 		break;
 	case BPF_LINK_TYPE_TRACING_MULTI:
 		if (bpf_core_field_exists(PART_OF(bpf_tracing_multi_link)->nodes_cnt))
-			put_number(seq, text("count"), READ(PART_OF(bpf_tracing_multi_link), nodes_cnt));
+			put_number(seq, text("count"),
+				   READ(PART_OF(bpf_tracing_multi_link), nodes_cnt));
 		break;
 	}
 	seq_puts(seq, "\n");
