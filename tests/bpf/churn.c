@@ -91,14 +91,25 @@ static _Noreturn void churn(unsigned long churned[LISTINGS])
 		}
 }
 
-static void step(struct reader *r)
+/*
+ * Reads up to the end, or up to the first row past @last: what has larger ids is
+ * younger than the reading, and on a busy machine made as fast as it is read.
+ */
+static void step(struct reader *r, __u32 last)
 {
 	ssize_t got = read(r->fd, r->out + r->used, r->size);
+	char *end, *row;
 
 	if (got < 0)
 		error(1, errno, "read by %zu bytes", r->size);
+	end = memrchr(r->out + r->used, '\n', got);
 	r->used += got;
 	r->at_end = !got;
+	row = end ? memrchr(r->out, '\n', end - r->out) : NULL;
+	if (row && strtoul(row, NULL, 10) > last) {
+		r->used = end + 1 - r->out;
+		r->at_end = true;
+	}
 	if (r->used > OUTPUT_MAX - (128 << 10))
 		error(1, 0, "more than %zu bytes", r->used);
 }
@@ -167,7 +178,7 @@ static void test(enum listing listing, int readings, struct shared *shared)
 		while (!readers[0].at_end || !readers[1].at_end)
 			for (int i = 0; i < READERS; i++)
 				if (!readers[i].at_end)
-					step(&readers[i]);
+					step(&readers[i], ours[STEADY - 1].id);
 		for (int i = 0; i < READERS; i++) {
 			close(readers[i].fd);
 			snprintf(when, sizeof(when), "reading %d by %zu bytes", reading + i, readers[i].size);

@@ -12,7 +12,7 @@ driver=${driver:-/files/bpf_preload_umd}
 churn=${churn:-/files/churn}
 readings=${readings:-100}
 # What the core takes from the driver: stock kernels, two.
-links=$(cat /files/links 2>/dev/null || echo 2)
+links=$(cat /files/core_links 2>/dev/null || echo 2)
 # How many times longer all may take: 1, but for kernels that check themselves.
 slowness=$(cat /files/slowness 2>/dev/null || echo 1)
 # The shim gives the driver 2 s, and 1 s more to die.
