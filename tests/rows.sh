@@ -73,7 +73,7 @@ expected() {
 		;;
 	progs)
 		jq -r --argjson btime "$btime" '.[] | . as $o | {
-			name: (.name // "-"), type, xlated: .bytes_xlated, jited: .bytes_jited, uid,
+			name: (.name // "-"), type, xlated: .bytes_xlated, uid,
 			loaded: "\(.loaded_at - $btime)~2"
 		} | to_entries[] | [$o.id, .key, .value] | @tsv' progs.json
 		;;

@@ -74,6 +74,6 @@ done
 exec 3>&-
 wait $pid
 
-# No word of a row touches the next one, whatever its length, and the heading is above them.
+# The heading is above them; the words of the rows are compared above.
 test "$(sed -n 1p $bpffs/links_debug)" = "    id type             prog name             attached"
 umount /tmp/cgroup /tmp/tracing
