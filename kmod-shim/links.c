@@ -37,7 +37,10 @@ static struct workqueue_struct *sweep_wq;
 static void sweep(struct work_struct *work);
 static DECLARE_DELAYED_WORK(sweep_work, sweep);
 
-/* Dots are fine, but not alone; what would not print as one word is not. */
+/*
+ * A dot there must be: other names are users' to create, and the core may not
+ * find them free. But not dots alone, nor what would not print as one word.
+ */
 static bool name_is_valid(const char *name)
 {
 	size_t i, len = strnlen(name, PRELOAD_NAME_LEN);
@@ -47,7 +50,7 @@ static bool name_is_valid(const char *name)
 	for (i = 0; i < len; i++)
 		if (name[i] == '/' || !isascii(name[i]) || !isgraph(name[i]))
 			return false;
-	return strcmp(name, ".") && strcmp(name, "..");
+	return strchr(name, '.') && strcmp(name, ".") && strcmp(name, "..");
 }
 
 /* The core would hit a BUG() on the second file of a name (5.10 to 6.12). */

@@ -85,6 +85,25 @@ static void session_put_files(struct session *session)
 }
 
 /*
+ * A driver that is hard to kill may die while that of a later mount is at work,
+ * which bears the same mark. So only the youngest session looks for strays; it
+ * finds those of the older ones, too. The lock keeps one from becoming the
+ * youngest while an older one looks.
+ */
+static DEFINE_MUTEX(strays_lock);
+static const struct session *youngest;
+
+static bool session_kill_strays(const struct session *session)
+{
+	bool found;
+
+	mutex_lock(&strays_lock);
+	found = session == youngest && strays_kill();
+	mutex_unlock(&strays_lock);
+	return found;
+}
+
+/*
  * Not in the mounter itself, although umd_exec() could wait killably there: a
  * wait that is broken off forgets the exit status, and has no deadline.
  */
@@ -92,11 +111,11 @@ static void session_work(struct work_struct *work)
 {
 	struct session *session = container_of(work, struct session, work);
 	/* What the one before it has left behind is not this one's fault. */
-	bool had_strays = strays_kill();
+	bool had_strays = session_kill_strays(session);
 
 	session->status = umd_exec(become_driver, session);
 	/* Here and not in the mounter, who may have given up long before. */
-	session->left_strays = strays_kill() && !had_strays;
+	session->left_strays = session_kill_strays(session) && !had_strays;
 	/* Somebody else has it by a socket, and with it keeps the module. */
 	session->left_files = channel_is_shared(session);
 	session_put_files(session);
@@ -123,6 +142,9 @@ static struct session *session_start(struct workqueue_struct *wq)
 		session_put(session);
 		return ERR_PTR(err);
 	}
+	mutex_lock(&strays_lock);
+	youngest = session;
+	mutex_unlock(&strays_lock);
 	/* For the work, which may well outlast the mounter. */
 	kref_get(&session->ref);
 	queue_work(wq, &session->work);

@@ -15,7 +15,9 @@
 #include <linux/oom.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/uidgid.h>
 #include <linux/umh.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 
 #include "compat.h"
@@ -202,11 +204,18 @@ void umd_confine(struct cred *new)
 }
 
 /*
- * A limit that no kernel has looked at since 2.4, and that nobody else sets, so
- * least of all to nothing. It outlives fork(), exec() and a user namespace, and
- * to raise it takes CAP_SYS_RESOURCE; as for no_new_privs, nothing takes it off.
+ * A limit that no kernel has looked at since 2.4. It outlives fork(), exec() and
+ * a user namespace, and to raise it takes CAP_SYS_RESOURCE; as for no_new_privs,
+ * nothing takes it off. Anybody may set both: but only root has root's uid, which
+ * the driver cannot change, and hardly anybody its bounding set, which is whole
+ * again only in a user namespace. Called under RCU.
  */
 bool umd_is_marked(struct task_struct *task)
 {
-	return !task_rlimit_max(task, RLIMIT_LOCKS) && task_no_new_privs(task);
+	const struct cred *cred = __task_cred(task);
+
+	return !task_rlimit_max(task, RLIMIT_LOCKS) && task_no_new_privs(task) &&
+	       uid_eq(cred->uid, GLOBAL_ROOT_UID) &&
+	       (cred->user_ns != &init_user_ns ||
+		cap_issubset(cred->cap_bset, umd_caps()));
 }

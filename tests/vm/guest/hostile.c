@@ -309,6 +309,8 @@ int main(int argc, char **argv)
 		report("", id_of(maps));
 	if (is("slash"))
 		report("a/b", id_of(maps));
+	if (is("no-dot"))
+		report("debug", id_of(maps));
 	if (is("dot-dot"))
 		report("..", id_of(maps));
 	if (is("newline"))
