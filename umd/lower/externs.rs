@@ -13,6 +13,9 @@ use crate::error::{LowerError, Result};
 /// Sections of externs, in BTF: there is nothing of them in ELF.
 pub(crate) const KSYMS: &str = ".ksyms";
 pub(crate) const KCONFIG: &str = ".kconfig";
+/// Most bytes of all values of the configuration, so that an array in BTF, of which
+/// nothing stands in the file, cannot fill memory.
+const MAX_KCONFIG_BYTES: u32 = 1 << 20;
 
 pub(crate) struct Extern<'a> {
     pub(crate) name: &'a str,
@@ -122,7 +125,12 @@ pub(crate) fn collect<'a>(elf: &Elf<'a>, btf: &Btf) -> Result<Vec<Extern<'a>>> {
         if let What::Kconfig(kconfig) = &mut ext.what {
             kconfig.offset = end.next_multiple_of(kconfig.align);
             let next = kconfig.offset.checked_add(kconfig.size);
-            end = next.ok_or_else(|| LowerError::new("values beyond 4 GiB").section(KCONFIG))?;
+            end = next
+                .filter(|end| *end <= MAX_KCONFIG_BYTES)
+                .ok_or_else(|| {
+                    let what = format!("values of more than {MAX_KCONFIG_BYTES} bytes");
+                    LowerError::new(what).section(KCONFIG)
+                })?;
         }
     }
     Ok(externs)

@@ -145,19 +145,21 @@ fn declared<'a>(
             offset: u64::from(offset),
             ..Map::default()
         };
-        definition(btf, &mut map, def).map_err(wrong)?;
+        definition(btf, &mut map, def, false).map_err(wrong)?;
         map.values = map.values.map(|at| at + u64::from(offset));
         maps.push(map);
     }
     Ok(())
 }
 
-/// Takes over the members of a map's definition.
-fn definition(btf: &Btf, map: &mut Map, def: u32) -> Result<()> {
+/// Takes over the members of a map's definition; `inner` is one that stands for the
+/// maps in another one. Such a struct may name itself, so the walk ends there.
+fn definition(btf: &Btf, map: &mut Map, def: u32, inner: bool) -> Result<()> {
     let new = |what: &str| Err(LowerError::new(what));
     let members = btf.ty(def).members();
     for (left, [member, type_id, bits]) in (0..btf.ty(def).vlen()).rev().zip(members) {
         match btf.str(member) {
+            b"values" if inner => return new("maps of maps of maps are not supported"),
             b"values" if left > 0 => return new("map attribute 'values' is not the last one"),
             b"values" => {
                 values(btf, map, type_id)?;
@@ -212,10 +214,7 @@ fn values(btf: &Btf, map: &mut Map, type_id: u32) -> Result<()> {
         name: format!("{}.inner", map.name),
         ..Map::default()
     };
-    definition(btf, &mut inner, target).map_err(|e| e.about("inner map"))?;
-    if inner.inner.is_some() || inner.values.is_some() {
-        return new("inner map: maps of maps of maps are not supported");
-    }
+    definition(btf, &mut inner, target, true).map_err(|e| e.about("inner map"))?;
     if inner.pinned {
         return new("inner map: it cannot be pinned");
     }

@@ -226,6 +226,21 @@ fn unsupported_map_is_refused_by_name() {
             vec!["symbol outer", "inner map", "maps of maps of maps"],
         ),
         (
+            "inner_of_itself",
+            format!(
+                "struct self {{ __uint(type, 12); __uint(key_size, 4); __uint(max_entries, 1); \
+                 __array(values, struct self); }}; struct self outer SEC(\".maps\");\n{prog}"
+            ),
+            vec!["symbol outer", "inner map", "maps of maps of maps"],
+        ),
+        (
+            "kconfig_without_end",
+            "extern char CONFIG_X[0x7fffffff] SEC(\".kconfig\");\n\
+             SEC(\"iter/bpf_map\") int f(void *ctx) { return CONFIG_X[5]; }"
+                .to_owned(),
+            vec!["section .kconfig", "more than 1048576 bytes"],
+        ),
+        (
             "wrong_slot",
             format!(
                 "static int x; struct {{ __uint(type, 12); __uint(key_size, 4); __uint(max_entries, 1); \
