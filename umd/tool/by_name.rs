@@ -12,10 +12,14 @@ use bpf_preload_umd::sys::{Sys as _, bpf};
 use preload_image::{Image, Map, map_flags};
 
 use crate::failure::{Failure, number};
+use crate::pins::pin_name;
 
 /// libbpf's place for them.
 const ROOT: &str = "/sys/fs/bpf";
 const ENOENT: i32 = 2;
+const BPF_MAP_TYPE_DEVMAP: u32 = 14;
+const BPF_MAP_TYPE_DEVMAP_HASH: u32 = 25;
+const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 
 /// The maps that are there, by index, open. If one cannot be used all are closed.
 pub(crate) fn find(image: &Image<'_>) -> Result<Vec<(u32, i32)>, Failure> {
@@ -62,7 +66,7 @@ fn wanted<'i>(image: &Image<'i>) -> impl Iterator<Item = (u32, Map)> + use<'i> {
 
 fn place(image: &Image<'_>, map: &Map) -> (String, PathBuf) {
     let name = String::from_utf8_lossy(image.str(map.name)).into_owned();
-    let path = Path::new(ROOT).join(&name);
+    let path = Path::new(ROOT).join(pin_name(&name));
     (name, path)
 }
 
@@ -77,12 +81,17 @@ fn open(map: &Map, name: &str, path: &Path) -> Result<Option<i32>, Failure> {
     };
     let info = bpf::map_info(&Linux, fd);
     let differs = info.map(|info| {
+        // The kernel adds a flag of its own to these.
+        let added = match map.map_type {
+            BPF_MAP_TYPE_DEVMAP | BPF_MAP_TYPE_DEVMAP_HASH => BPF_F_RDONLY_PROG,
+            _ => 0,
+        };
         let pairs = [
             ("type", info.map_type, map.map_type),
             ("key_size", info.key_size, map.key_size),
             ("value_size", info.value_size, map.value_size),
             ("max_entries", info.max_entries, map.max_entries),
-            ("map_flags", info.map_flags, map.map_flags),
+            ("map_flags", info.map_flags, map.map_flags | added),
         ];
         pairs.into_iter().find(|(_, there, here)| there != here)
     });

@@ -2,14 +2,13 @@
 //! `dump IMAGE|FILE.o`: what lowering makes of an object, whatever machine this is.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use preload_image::{Image, Map, Prog, Str, extern_flags, kconfig_flags, map_flags};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::object;
+use crate::{object, output};
 
 /// An image.
 #[derive(Debug, Serialize)]
@@ -145,7 +144,7 @@ impl fmt::Display for Dump {
 
 /// Reads an image, or lowers an object to one.
 pub(crate) fn dump(file: &Path) -> Result<Dump, Failure> {
-    let bytes = fs::read(file).map_err(|error| Failure::io("read", file, &error))?;
+    let bytes = object::read(file)?;
     let bytes = if bytes.starts_with(&preload_image::MAGIC) {
         bytes
     } else {
@@ -233,8 +232,5 @@ fn one_map(image: &Image<'_>, map: &Map) -> OneMap {
 
 /// A name, on one line whatever is in it.
 fn text(name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    name.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    output::line(String::from_utf8_lossy(name))
 }

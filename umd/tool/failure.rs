@@ -7,6 +7,8 @@ use std::path::Path;
 use bpf_preload_umd::error::{self, Error};
 use bpf_preload_umd::sys::Errno;
 
+use crate::output;
+
 /// One line, without the program's name and a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -18,10 +20,8 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(line: impl Into<String>) -> Self {
         // Paths may hold anything.
-        let line = line.into();
-        let shown = line.chars().map(|c| if c.is_control() { '?' } else { c });
         Failure {
-            line: shown.collect(),
+            line: output::line(line.into()),
             log: Vec::new(),
         }
     }

@@ -11,6 +11,7 @@ use bpf_preload_umd::targets::Search;
 use serde::Serialize;
 
 use crate::failure::{Failure, number};
+use crate::output::line;
 use crate::pins::{PinDir, Pins};
 use crate::{by_name, complete, kernel, object};
 
@@ -33,9 +34,9 @@ impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, all) in [("prog", &self.programs), ("map", &self.maps)] {
             for One { name, id, pinned } in all {
-                write!(f, "{kind} {name}: id {id}")?;
+                write!(f, "{kind} {}: id {id}", line(name))?;
                 match pinned {
-                    Some(path) => writeln!(f, ", pinned at {}", path.display())?,
+                    Some(path) => writeln!(f, ", pinned at {}", line(path.display()))?,
                     None => writeln!(f)?,
                 }
             }
@@ -44,8 +45,13 @@ impl fmt::Display for Loaded {
     }
 }
 
-/// Loads an object file; pins what it loaded, or unloads it again.
-pub(crate) fn load(file: &Path, pin: Option<&Path>) -> Result<Loaded, Failure> {
+/// Loads an object file; pins what it loaded, or unloads it again. Nothing stays
+/// pinned of which nobody could be told.
+pub(crate) fn load(
+    file: &Path,
+    pin: Option<&Path>,
+    tell: impl FnOnce(&Loaded) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let bytes = complete::complete(object::lower(file)?).map_err(|failure| failure.within(file))?;
     let image = object::parse(&bytes)?;
     let mut memory = kernel::memory();
@@ -82,9 +88,10 @@ pub(crate) fn load(file: &Path, pin: Option<&Path>) -> Result<Loaded, Failure> {
             map.pinned = Some(path);
         }
     }
+    tell(&said)?;
     pins.keep();
     if let Some(dir) = dir {
         dir.keep();
     }
-    Ok(said)
+    Ok(())
 }

@@ -3,7 +3,8 @@
 //!
 //! Knows the command line and words; what an object means is lowering's, what
 //! the kernel is asked for the executor's. Each command is a module: it returns
-//! what to print, or one line that says what went wrong.
+//! what to print, or prints it before it keeps what it has made, or fails with one
+//! line that says what went wrong.
 
 mod by_name;
 mod cli;
@@ -40,8 +41,10 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
-        Command::Load { file, pin } => output::print(&load::load(file, pin.as_deref())?, cli.json),
-        Command::Mount { dir } => output::print(&mount::mount(dir)?, cli.json),
+        Command::Load { file, pin } => {
+            load::load(file, pin.as_deref(), |said| output::print(said, cli.json))
+        }
+        Command::Mount { dir } => mount::mount(dir, |said| output::print(said, cli.json)),
         Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
         Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),

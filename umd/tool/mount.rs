@@ -44,8 +44,12 @@ impl fmt::Display for Mounted {
     }
 }
 
-/// Mounts a bpffs on `dir`, unless one is there, and fills it.
-pub(crate) fn mount(dir: &Path) -> Result<Mounted, Failure> {
+/// Mounts a bpffs on `dir`, unless one is there, and fills it. Nothing stays of
+/// which nobody could be told.
+pub(crate) fn mount(
+    dir: &Path,
+    tell: impl FnOnce(&Mounted) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     // The mount hides the directory: a way to it that leads through itself would end.
     let dir = dir
         .canonicalize()
@@ -70,9 +74,10 @@ pub(crate) fn mount(dir: &Path) -> Result<Mounted, Failure> {
         let what = format!("pin {name}: this kernel has no {missing}");
         return Err(Failure::new(what));
     }
+    tell(&said)?;
     pins.keep();
     mount.keep();
-    Ok(said)
+    Ok(())
 }
 
 /// Loads one image and pins its links.

@@ -1,16 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Object files: read, lowered, and completed with what only this machine knows.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use preload_image::{Image, ImageError};
 
 use crate::failure::Failure;
 
+/// Most bytes of a file: of those that are given to this tool, a kernel with its
+/// debug information is the longest. Devices have no end.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// What is in a file.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let opened = File::open(file);
+    let read = opened.and_then(|open| open.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(len) if len as u64 <= MAX_BYTES => Ok(bytes),
+        Ok(_) => {
+            let what = format!("read {}: more than {MAX_BYTES} bytes", file.display());
+            Err(Failure::new(what))
+        }
+        Err(error) => Err(Failure::io("read", file, &error)),
+    }
+}
+
 /// An object file's image.
 pub(crate) fn lower(file: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = fs::read(file).map_err(|error| Failure::io("read", file, &error))?;
+    let bytes = read(file)?;
     let wrong = |line: String| Failure::new(format!("{}: {line}", file.display()));
     preload_lower::lower(&bytes, &name(file)).map_err(|error| wrong(error.to_string()))
 }

@@ -20,6 +20,13 @@ pub(crate) fn print<T: Display + Serialize>(said: &T, json: bool) -> Result<(), 
     bytes(text.as_bytes())
 }
 
+/// Text from outside, on one line whatever is in it.
+pub(crate) fn line(text: impl Display) -> String {
+    let text = text.to_string();
+    let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
+    shown.collect()
+}
+
 /// Prints bytes as they are.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();

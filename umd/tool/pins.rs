@@ -73,7 +73,7 @@ impl PinDir {
         Err(Failure::new(what))
     }
 
-    /// The path of a pin: a bpffs takes no name with a dot but from the kernel itself.
+    /// The path of a pin.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(pin_name(name))
     }
@@ -92,9 +92,10 @@ impl Drop for PinDir {
     }
 }
 
-/// The name of a pin.
+/// The name of a pin: a bpffs takes no name with a dot but from the kernel itself,
+/// and a slash would lead elsewhere.
 pub(crate) fn pin_name(name: &str) -> String {
-    name.replace('.', "_")
+    name.replace(['.', '/'], "_")
 }
 
 /// Is there a bpffs at this path?

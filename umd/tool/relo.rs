@@ -3,7 +3,6 @@
 //! not be the running one.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use bpf_preload_umd::arena::Arena;
@@ -13,6 +12,7 @@ use bpf_preload_umd::targets::Search;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::output::line;
 use crate::{kernel, object};
 
 /// The relocations of each program, or its instructions.
@@ -47,12 +47,12 @@ impl fmt::Display for Relocated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for prog in &self.programs {
             if self.raw {
-                writeln!(f, "{} {}", prog.name, prog.insns.len())?;
+                writeln!(f, "{} {}", line(&prog.name), prog.insns.len())?;
                 prog.insns
                     .iter()
                     .try_for_each(|insn| writeln!(f, "{insn}"))?;
             } else {
-                writeln!(f, "{}:", prog.name)?;
+                writeln!(f, "{}:", line(&prog.name))?;
             }
             for relo in &prog.relocations {
                 write!(f, "  insn {}: {} ", relo.insn, relo.relocation)?;
@@ -70,7 +70,7 @@ impl fmt::Display for Relocated {
 pub(crate) fn relo(file: &Path, btf: &Path, raw: bool) -> Result<Relocated, Failure> {
     let bytes = object::lower(file)?;
     let image = object::parse(&bytes)?;
-    let kernel = fs::read(btf).map_err(|error| Failure::io("read", btf, &error))?;
+    let kernel = object::read(btf)?;
     let kernel = preload_lower::btf(&kernel)
         .map_err(|error| Failure::new(format!("{}: {error}", btf.display())))?;
     let mut said = Relocated {

@@ -333,6 +333,26 @@ SEC("socket") int prog(void *ctx) {{ u32 k = 0; return !!bpf_map_lookup_elem(&sh
 }
 
 #[test]
+fn flag_that_the_kernel_adds_makes_another_map() {
+    let object = compile(
+        "devmap",
+        r#"
+struct { __uint(type, 14); __type(key, u32); __type(value, u32); __uint(max_entries, 1); __uint(pinning, 1); }
+	ports SEC(".maps");
+struct { __uint(type, 25); __type(key, u32); __type(value, u32); __uint(max_entries, 1); __uint(pinning, 1); }
+	hashed SEC(".maps");
+SEC("socket") int prog(void *ctx) { return 0; }"#,
+    );
+    succeeds(
+        &object,
+        r#"mount -t bpf bpf /sys/fs/bpf
+        id=$($tool -j load $object | jq -c '[.maps[].id]')
+        test "$($tool -j load $object | jq -c '[.maps[].id]')" = "$id"
+        umount /sys/fs/bpf"#,
+    );
+}
+
+#[test]
 fn failed_load_leaves_a_pin() {
     let object = compile(
         "pins",
@@ -350,6 +370,8 @@ SEC("socket") int prog(void *ctx) { u32 k = 0; return !!bpf_map_lookup_elem(&num
         ! $tool load $object --pin $dir/b/c
         ! $tool load $object --pin $dir.file
         test ! -e $dir.file
+        ! $tool load $object --pin $dir/full >/dev/full
+        test ! -e $dir/full
         $tool -j load $object --pin $dir/c | jq -e '.programs[0].pinned == "'$dir'/c/prog"'
         $tool -j load $object | jq -e '.programs[0].name == "prog" and .maps[0].name == "numbers"'"#,
     );
@@ -358,6 +380,7 @@ SEC("socket") int prog(void *ctx) { u32 k = 0; return !!bpf_map_lookup_elem(&num
         "a/numbers: EEXIST (17)\n",
         "b/c: ENOENT (2)\n",
         ".file: not in a bpffs\n",
+        "write standard output: ENOSPC (28)\n",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }

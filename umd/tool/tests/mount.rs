@@ -78,6 +78,11 @@ fn failed_mount_stays_mounted() {
         done"#,
     );
     assert!(said.contains("bpf-preload: load prog "), "{said}");
+    // Nor one that nobody could be told of.
+    succeeds(
+        r#"! $tool mount $dir >/dev/full
+        ! grep " $dir " /proc/mounts"#,
+    );
     assert!(said.contains("EMFILE (24)\n"), "{said}");
 }
 
