@@ -157,6 +157,12 @@ pub fn poison(insns: &mut [u64], index: u32) -> Result<(), PatchError> {
     Ok(())
 }
 
+/// Is the instruction at `index` one that a CO-RE relocation has poisoned?
+#[must_use]
+pub fn is_poisoned(insns: &[u64], index: u32) -> bool {
+    insns.get(index as usize) == Some(&poisoned(POISON_CORE))
+}
+
 /// What a CO-RE relocation does to its instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CorePatch {

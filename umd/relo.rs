@@ -3,6 +3,8 @@
 //! any kernel and without a kernel. Maps and ksyms have no fds and ids here: where a
 //! map's fd would stand is -1, and ksyms are as if they were missing.
 
+use core::cell::Cell;
+
 use preload_image::{Image, Str, need};
 
 use crate::arena::Arena;
@@ -10,7 +12,7 @@ use crate::core_match::Pair;
 use crate::core_relo::{Core, RuledOut};
 use crate::error::{Error, Failed};
 use crate::exec::{self, RULED_OUT};
-use crate::insn::{CorePatch, PatchError};
+use crate::insn::{CorePatch, PatchError, is_poisoned};
 use crate::load::Load;
 use crate::prog::Relocator;
 use crate::targets::{self, Search};
@@ -22,6 +24,8 @@ pub enum Outcome {
     Value(u64),
     /// The kernel has no such thing: the instruction must not be reached.
     Poisoned,
+    /// The field has another size than the instruction moves: it must not be reached, either.
+    Misfit,
     /// There is no answer.
     Refused(PatchError),
 }
@@ -89,7 +93,7 @@ fn run<'a>(
     let (kernel, targets) = found.ok_or(Failed::NO_MEMORY)?;
     load.error.check(&kernel)?;
     let table = load.arena.alloc(RULED_OUT).ok_or(Failed::NO_MEMORY)?;
-    let ruled_out_len = Default::default();
+    let ruled_out_len = Cell::new(0);
     let core = Core::<{ need::ALL }> {
         image: &image,
         pair: Pair {
@@ -105,9 +109,15 @@ fn run<'a>(
         map_fds: &[],
     };
     for prog in image.progs().each() {
+        let known = ruled_out_len.get();
+        let relocated = relocator.relocate(load, prog);
+        // Asked again, each with the candidates that it had just now.
+        ruled_out_len.set(known);
+        let insns = relocated.as_deref().unwrap_or_default();
         for relo in image.core_relos(prog.core_relos()).each() {
             let mut patch = CorePatch::default();
             let outcome = match core.resolve(relo, &mut patch) {
+                Ok(true) if is_poisoned(insns, relo.insn()) => Outcome::Misfit,
                 Ok(true) => Outcome::Value(patch.value),
                 Ok(false) => Outcome::Poisoned,
                 Err(why) => Outcome::Refused(why),
@@ -121,10 +131,9 @@ fn run<'a>(
                 outcome,
             });
         }
-        let insns = relocator.relocate(load, prog)?;
         tell(Told::Prog {
             name: image.str(prog.name()),
-            insns,
+            insns: relocated?,
         });
     }
     Ok(())

@@ -41,6 +41,9 @@ struct Relo {
     value: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     poisoned: Option<bool>,
+    /// Why, for people.
+    #[serde(skip)]
+    why: &'static str,
 }
 
 impl fmt::Display for Relocated {
@@ -58,7 +61,7 @@ impl fmt::Display for Relocated {
                 write!(f, "  insn {}: {} ", relo.insn, relo.relocation)?;
                 match relo.value {
                     Some(value) => writeln!(f, "= {value}")?,
-                    None => writeln!(f, "poisoned: not in this BTF")?,
+                    None => writeln!(f, "poisoned: {}", relo.why)?,
                 }
             }
         }
@@ -94,7 +97,11 @@ pub(crate) fn relo(file: &Path, btf: &Path, raw: bool) -> Result<Relocated, Fail
                 Outcome::Value(value) => Some(value),
                 _ => None,
             },
-            poisoned: (outcome == Outcome::Poisoned).then_some(true),
+            poisoned: matches!(outcome, Outcome::Poisoned | Outcome::Misfit).then_some(true),
+            why: match outcome {
+                Outcome::Misfit => "of another size in this BTF",
+                _ => "not in this BTF",
+            },
         }),
         Told::Prog { name, insns } => {
             let mut relocations = std::mem::take(&mut relocations);

@@ -89,6 +89,26 @@ fn relocation_is_shown_with_another_value_than_it_gets() {
 }
 
 #[test]
+fn poisoned_load_is_shown_with_a_value() {
+    let program = compile(
+        "misfit",
+        r#"
+struct s { int a, b; } __attribute__((preserve_access_index));
+__attribute__((section("tc"), used)) int prog(struct s *s) { return s->b; }"#,
+    );
+    let kernel = compile(
+        "misfit_kernel",
+        "struct s { long a, b; }; struct s s __attribute__((section(\".data\")));",
+    );
+    let btf = Path::new("--btf");
+    let (ok, said) = relo(&[&program, btf, &kernel]);
+    let line = "struct s.b (0:1 @ offset 4) poisoned: of another size in this BTF\n";
+    assert!(ok && said.ends_with(line), "{said}");
+    let (ok, raw) = relo(&[&program, btf, &kernel, Path::new("--raw")]);
+    assert!(ok && raw.contains("\n0bad231000000085\n"), "{raw}");
+}
+
+#[test]
 fn bad_btf_is_not_explained() {
     let program = compile("program_2", PROGRAM);
     let garbage = program.with_extension("garbage");
