@@ -26,6 +26,7 @@ mod prog;
 mod relocs;
 mod sec;
 mod struct_ops;
+mod variables;
 
 use btf::Btf;
 use elf::Elf;

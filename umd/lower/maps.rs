@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The maps: those that the program declares, and those behind its variables.
+//! The maps, and of them those that the program declares; [`variables`] knows those
+//! behind its variables, [`struct_ops`] those of struct_ops.
 //!
 //! Names, flags and order are libbpf's, so that `bpftool map` shows the same and
 //! whoever finds maps by name still does. What depends on the machine, like one
@@ -8,26 +9,20 @@
 use std::borrow::Cow;
 
 use crate::btf::{self, Btf, kind};
-use crate::elf::{Elf, SHT_NOBITS, SHT_PROGBITS, Section};
+use crate::elf::{Elf, SHT_PROGBITS, Section};
 use crate::error::{LowerError, Result, printable};
-use crate::externs::KCONFIG;
 use crate::func::Funcs;
-use crate::struct_ops;
+use crate::{struct_ops, variables};
 
-const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
 const BPF_MAP_TYPE_PERF_EVENT_ARRAY: u32 = 4;
 const BPF_MAP_TYPE_HASH_OF_MAPS: u32 = 13;
 const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 const BPF_MAP_TYPE_BLOOM_FILTER: u32 = 30;
 const BPF_MAP_TYPE_USER_RINGBUF: u32 = 31;
-const BPF_F_RDONLY_PROG: u32 = 1 << 7;
-const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// Section of BTF-defined maps.
 const MAPS: &str = ".maps";
-/// Longest map name that the kernel keeps.
-const NAME_BYTES: usize = 15;
 
 /// Map types whose `BPF_MAP_CREATE` refuses types of key and value: arrays and
 /// hashes of kernel objects, stack traces, queues and stacks, arenas.
@@ -103,9 +98,9 @@ pub(crate) fn collect<'a>(
         }
     }
     for (index, section) in elf.sections.iter().enumerate() {
-        maps.extend(variables(btf, index, section, object)?);
+        maps.extend(variables::of_section(btf, index, section, object)?);
     }
-    maps.extend(kconfig.map(|(size, datasec)| kconfig_map(object, size, datasec)));
+    maps.extend(kconfig.map(|(size, datasec)| variables::of_kconfig(object, size, datasec)));
     maps.extend(ops);
     Ok(maps)
 }
@@ -377,86 +372,4 @@ pub(crate) fn find_datasec(btf: &Btf, name: &str) -> Option<u32> {
     let mut types = btf.iter();
     let found = types.find(|(id, ty)| ty.is(kind::DATASEC) && btf.name(*id) == name.as_bytes());
     found.map(|(id, _)| id)
-}
-
-/// The array of one element behind a section of variables, if it is one.
-fn variables<'a>(
-    btf: &Btf,
-    index: usize,
-    section: &Section<'a>,
-    object: &str,
-) -> Result<Option<Map<'a>>> {
-    let is = |base: &str| {
-        let rest = section.name.strip_prefix(base);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    let rodata = is(".rodata");
-    let with_bytes = section.kind == SHT_PROGBITS && !section.exec && (rodata || is(".data"));
-    let zeroed = section.kind == SHT_NOBITS && is(".bss");
-    if section.size == 0 || !(with_bytes || zeroed) {
-        return Ok(None);
-    }
-    let value_size = u32::try_from(section.size).map_err(|_| {
-        LowerError::new("section is larger than a map value can be").section(section.name)
-    })?;
-    // Sections of string literals (.rodata.str1.1) have no BTF.
-    let datasec = find_datasec(btf, section.name).unwrap_or(0);
-    // User space may map the values if it can know any of the variables.
-    let visible = btf
-        .ty(datasec)
-        .members()
-        .any(|[var, _, _]| btf.ty(var).is(kind::VAR) && btf.ty(var).extra() != btf::STATIC);
-    let mut map_flags = if rodata { BPF_F_RDONLY_PROG } else { 0 };
-    if visible {
-        map_flags |= BPF_F_MMAPABLE;
-    }
-    Ok(Some(Map {
-        name: variables_name(object, section.name),
-        section: index,
-        variables: true,
-        map_type: BPF_MAP_TYPE_ARRAY,
-        key_size: 4,
-        value_size,
-        max_entries: 1,
-        map_flags,
-        value_type_id: datasec,
-        data: Cow::Borrowed(section.data),
-        freeze: rodata,
-        ..Map::default()
-    }))
-}
-
-/// The map behind the variables of `.kconfig`, whose values are not known here.
-fn kconfig_map<'a>(object: &str, size: u32, datasec: u32) -> Map<'a> {
-    Map {
-        name: variables_name(object, KCONFIG),
-        // None: there is no such section.
-        section: usize::MAX,
-        variables: true,
-        map_type: BPF_MAP_TYPE_ARRAY,
-        key_size: 4,
-        value_size: size,
-        max_entries: 1,
-        map_flags: BPF_F_RDONLY_PROG | BPF_F_MMAPABLE,
-        value_type_id: datasec,
-        data: Cow::Owned(vec![0; size as usize]),
-        freeze: true,
-        ..Map::default()
-    }
-}
-
-/// libbpf's name: as much of the object's name as leaves room for the section's,
-/// which is taken to have 7 characters at least; nothing of it before `.data.custom`.
-fn variables_name(object: &str, section: &str) -> String {
-    let suffix = section.len().clamp(7, NAME_BYTES);
-    let custom = section.chars().skip(1).any(|c| c == '.');
-    let prefix = if custom { 0 } else { NAME_BYTES - suffix };
-    let bytes = object
-        .bytes()
-        .take(prefix)
-        .chain(section.bytes().take(suffix));
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
-    bytes
-        .map(|b| if allowed(b) { char::from(b) } else { '_' })
-        .collect()
 }
