@@ -100,10 +100,23 @@ impl Kernel {
                 Some(if found { 0 } else { 1 << kind })
             },
         );
-        btf.check().map_err(|error| {
-            let what = format!("read kernel BTF: bad BTF {} {}", error.what, error.value);
-            Failure::new(what)
-        })?;
+        check(&btf)?;
         Ok(found)
     }
+}
+
+/// Is this BTF at all?
+pub(crate) fn check_btf(bytes: &[u8]) -> Result<(), Failure> {
+    let (none, mut memory) = (Filter::default(), memory());
+    let mut arena = Arena::new(&mut memory);
+    check(&Btf::index(bytes, &mut arena, &none, &mut |_, _, _| {
+        Some(0)
+    }))
+}
+
+fn check(btf: &Btf<'_>) -> Result<(), Failure> {
+    btf.check().map_err(|error| {
+        let what = format!("read kernel BTF: bad BTF {} {}", error.what, error.value);
+        Failure::new(what)
+    })
 }

@@ -76,6 +76,7 @@ pub(crate) fn relo(file: &Path, btf: &Path, raw: bool) -> Result<Relocated, Fail
     let kernel = object::read(btf)?;
     let kernel = preload_lower::btf(&kernel)
         .map_err(|error| Failure::new(format!("{}: {error}", btf.display())))?;
+    kernel::check_btf(kernel).map_err(|failure| failure.within(btf))?;
     let mut said = Relocated {
         programs: Vec::new(),
         raw,

@@ -117,7 +117,7 @@ fn bad_btf_is_not_explained() {
         ("/nonexistent", "read /nonexistent: ENOENT (2)"),
         (
             garbage.to_str().expect("UTF-8"),
-            "read kernel BTF: bad BTF header",
+            "program_2.bpf.garbage: read kernel BTF: bad BTF header",
         ),
         ("/bin/sh", "/bin/sh: not a relocatable ELF object"),
     ] {
