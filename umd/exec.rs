@@ -161,12 +161,15 @@ pub fn load_with<'a, S: Sys>(
         arena,
         error,
     };
-    let loaded = Loaded::new(&mut load).and_then(|mut loaded| {
-        for (index, fd) in maps {
-            if let Some(place) = loaded.map_fds.get_mut(*index as usize) {
-                *place = *fd;
-            }
+    let mut made = Loaded::new(&mut load);
+    for (index, fd) in maps {
+        let map_fds = made.as_mut().map(|loaded| &mut *loaded.map_fds);
+        match map_fds.unwrap_or_default().get_mut(*index as usize) {
+            Some(place) => *place = *fd,
+            None => sys.close(*fd),
         }
+    }
+    let loaded = made.and_then(|mut loaded| {
         run::<{ need::ALL }, S>(&mut load, &mut loaded, &mut None, search)?;
         Ok(loaded)
     });
