@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use preload_image::Image;
+use preload_image::{Image, need};
 
 /// Where the sources are, `*.bpf.c`; the order of their names is that of the images.
 const SOURCES: &str = "iterators";
@@ -53,7 +53,7 @@ fn build() -> Result<(), String> {
         plain += &format!(
             "({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")) as &[u8]),\n"
         );
-        kinds |= Image::parse(&image).map_or(0, |image| image.core_kinds());
+        kinds |= needs(&image).map_err(|why| format!("{}: {why}", object.display()))?;
         images.push(image);
     }
     let packed = preload_image::pack(&images, |images| {
@@ -70,6 +70,17 @@ fn image(object: &Path, name: &str) -> Result<Vec<u8>, String> {
     let shown = object.display();
     let bytes = fs::read(object).map_err(|error| format!("{shown}: {error}"))?;
     preload_lower::lower_bare(&bytes, name).map_err(|error| format!("{shown}: {error}"))
+}
+
+/// What an image needs of the blob, which completes none.
+fn needs(image: &[u8]) -> Result<u32, String> {
+    let image =
+        Image::parse(image).map_err(|wrong| format!("bad {} at {}", wrong.what, wrong.offset))?;
+    let needs = image.core_kinds();
+    if needs & need::COMPLETION != 0 {
+        return Err("only the host tool can load it: it has externs that are no BTF ids, or values of one machine".to_owned());
+    }
+    Ok(needs)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
