@@ -28,6 +28,7 @@
 #include "wire.h"
 
 static const char *mode = "";
+static int slowness = 1;	/* how many times longer the deadline is than 2 s */
 
 static int is(const char *name) { return !strcmp(mode, name); }
 
@@ -192,7 +193,7 @@ static void state(const char *name)
 	if (is("slow"))
 		usleep(200000);
 	if (is("too-slow"))
-		usleep(900000);
+		usleep(900000 * slowness);
 }
 
 /* A descriptor waits in the socket of somebody who has no part in this. */
@@ -260,6 +261,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		mode = argv[1];
+	if (argc > 2)
+		slowness = atoi(argv[2]);
 	if (is("keeper"))
 		keep();
 	state("begin");
