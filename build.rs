@@ -46,7 +46,7 @@ fn build() -> Result<(), String> {
     // What umd/images.rs includes.
     let (mut images, mut plain, mut kinds) = (Vec::new(), String::new(), 0);
     for (number, object) in objects.iter().enumerate() {
-        let name = object_name(object);
+        let name = preload_lower::object_name(object);
         let image = image(object, &name)?;
         let file = format!("{number}.img");
         write(&out.join(&file), &image)?;
@@ -87,12 +87,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// libbpf's object name: the file name up to its first dot.
-fn object_name(object: &Path) -> String {
-    let name = object.file_name().unwrap_or_default().to_string_lossy();
-    name.split('.').next().unwrap_or_default().to_owned()
-}
-
 /// Compiles all iterators.
 fn compile_all(out: &Path) -> Result<Vec<PathBuf>, String> {
     // The directory, so that a new file is noticed, too. What is made of them is
@@ -114,7 +108,7 @@ fn compile_all(out: &Path) -> Result<Vec<PathBuf>, String> {
 /// Compiles one; the object depends on the sources alone, not on where they are.
 fn compile(clang: &str, source: &Path, out: &Path) -> Result<PathBuf, String> {
     let here = env::var("CARGO_MANIFEST_DIR").map_err(|_| "CARGO_MANIFEST_DIR is not set")?;
-    let object = out.join(format!("{}.bpf.o", object_name(source)));
+    let object = out.join(format!("{}.bpf.o", preload_lower::object_name(source)));
     let status = Command::new(clang)
         .args(["-target", "bpf", "-mcpu=v3", "-O2", "-g"])
         .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror"])

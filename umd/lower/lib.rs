@@ -132,3 +132,9 @@ fn license<'a>(elf: &Elf<'a>) -> &'a [u8] {
     let data = elf.section("license").map_or([].as_slice(), |s| s.data);
     data.split(|b| *b == 0).next().unwrap_or_default()
 }
+
+/// The name that libbpf gives an object: its file's, up to the first dot.
+pub fn object_name(file: &std::path::Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
+}

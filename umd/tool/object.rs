@@ -32,7 +32,8 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 pub(crate) fn lower(file: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = read(file)?;
     let wrong = |line: String| Failure::new(format!("{}: {line}", file.display()));
-    preload_lower::lower(&bytes, &name(file)).map_err(|error| wrong(error.to_string()))
+    preload_lower::lower(&bytes, &preload_lower::object_name(file))
+        .map_err(|error| wrong(error.to_string()))
 }
 
 /// Opens an image.
@@ -40,10 +41,4 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Image<'_>, Failure> {
     Image::parse(bytes).map_err(|ImageError { what, offset }| {
         Failure::new(format!("read image: bad {what} at offset {offset}"))
     })
-}
-
-/// libbpf's object name: the file name up to its first dot.
-fn name(file: &Path) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    name.split('.').next().unwrap_or_default().to_owned()
 }
