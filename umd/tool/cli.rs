@@ -4,8 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-
-use crate::failure::Failure;
+use preload_loader::failure::Failure;
 
 /// Loads BPF objects, and fills a bpffs with the listings of the preload driver.
 #[derive(Debug, Parser)]

@@ -5,10 +5,9 @@ use std::fmt;
 use std::path::Path;
 
 use preload_image::{Image, Map, Prog, Str, extern_flags, kconfig_flags, map_flags};
+use preload_loader::failure::{Failure, line};
+use preload_loader::object;
 use serde::Serialize;
-
-use crate::failure::Failure;
-use crate::{object, output};
 
 /// An image.
 #[derive(Debug, Serialize)]
@@ -232,5 +231,5 @@ fn one_map(image: &Image<'_>, map: &Map) -> OneMap {
 
 /// A name, on one line whatever is in it.
 fn text(name: &[u8]) -> String {
-    output::line(String::from_utf8_lossy(name))
+    line(String::from_utf8_lossy(name))
 }

@@ -8,12 +8,10 @@ use bpf_preload_umd::exec::Object;
 use bpf_preload_umd::sys::bpf;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::targets::Search;
+use preload_loader::failure::{Failure, line, number};
+use preload_loader::pins::{PinDir, Pins};
+use preload_loader::{by_name, complete, kernel, object};
 use serde::Serialize;
-
-use crate::failure::{Failure, number};
-use crate::output::line;
-use crate::pins::{PinDir, Pins};
-use crate::{by_name, complete, kernel, object};
 
 /// What was loaded.
 #[derive(Debug, Serialize)]

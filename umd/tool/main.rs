@@ -6,28 +6,19 @@
 //! what to print, or prints it before it keeps what it has made, or fails with one
 //! line that says what went wrong.
 
-mod by_name;
 mod cli;
-mod complete;
 mod dump;
-mod failure;
-mod kallsyms;
-mod kconfig;
-mod kernel;
 mod load;
 mod mount;
-mod object;
 mod output;
-mod pins;
 mod relo;
-mod struct_ops;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use cli::{Cli, Command};
-use failure::Failure;
+use preload_loader::failure::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

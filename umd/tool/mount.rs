@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use bpf_preload_umd::images;
 use bpf_preload_umd::targets::Search;
 use preload_image::{Image, target_kind};
+use preload_loader::failure::Failure;
+use preload_loader::kernel::{self, Kernel};
+use preload_loader::object;
+use preload_loader::pins::{Pins, is_bpffs, pin_name};
 use rustix::mount::{MountFlags, UnmountFlags};
 use serde::Serialize;
-
-use crate::failure::Failure;
-use crate::kernel::{self, Kernel};
-use crate::object;
-use crate::pins::{Pins, is_bpffs, pin_name};
 
 /// What was done.
 #[derive(Debug, Serialize)]

@@ -5,9 +5,8 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use preload_loader::failure::Failure;
 use serde::Serialize;
-
-use crate::failure::Failure;
 
 /// Prints what a command has to say: lines for people, one JSON object for others.
 pub(crate) fn print<T: Display + Serialize>(said: &T, json: bool) -> Result<(), Failure> {
@@ -18,13 +17,6 @@ pub(crate) fn print<T: Display + Serialize>(said: &T, json: bool) -> Result<(), 
         said.to_string()
     };
     bytes(text.as_bytes())
-}
-
-/// Text from outside, on one line whatever is in it.
-pub(crate) fn line(text: impl Display) -> String {
-    let text = text.to_string();
-    let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
-    shown.collect()
 }
 
 /// Prints bytes as they are.

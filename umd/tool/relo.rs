@@ -9,11 +9,9 @@ use bpf_preload_umd::arena::Arena;
 use bpf_preload_umd::error::Error;
 use bpf_preload_umd::relo::{Outcome, Told, relocate};
 use bpf_preload_umd::targets::Search;
+use preload_loader::failure::{Failure, line};
+use preload_loader::{kernel, object};
 use serde::Serialize;
-
-use crate::failure::Failure;
-use crate::output::line;
-use crate::{kernel, object};
 
 /// The relocations of each program, or its instructions.
 #[derive(Debug, Serialize)]
@@ -74,9 +72,7 @@ pub(crate) fn relo(file: &Path, btf: &Path, raw: bool) -> Result<Relocated, Fail
     let bytes = object::lower(file)?;
     let image = object::parse(&bytes)?;
     let kernel = object::read(btf)?;
-    let kernel = preload_lower::btf(&kernel)
-        .map_err(|error| Failure::new(format!("{}: {error}", btf.display())))?;
-    kernel::check_btf(kernel).map_err(|failure| failure.within(btf))?;
+    let kernel = object::btf(btf, &kernel)?;
     let mut said = Relocated {
         programs: Vec::new(),
         raw,

@@ -9,7 +9,10 @@ use crate::kconfig::Config;
 use crate::{kallsyms, object, struct_ops};
 
 /// The image as it is if nothing is missing, else a completed one.
-pub(crate) fn complete(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+///
+/// # Errors
+/// The configuration, the symbols or the kernel BTF cannot be read, or lack what the object needs.
+pub fn complete(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let image = object::parse(&bytes)?;
     let mut object = image.object();
     if object.flags & object_flags::INCOMPLETE == 0 {

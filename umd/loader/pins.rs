@@ -18,11 +18,14 @@ const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
 
 /// Pins made so far; dropping it removes them, unless [`Pins::keep`] was called.
 #[derive(Debug, Default)]
-pub(crate) struct Pins(Vec<PathBuf>);
+pub struct Pins(Vec<PathBuf>);
 
 impl Pins {
     /// Pins what `fd` refers to at a path; `what` names it in the message.
-    pub(crate) fn pin(&mut self, what: &str, fd: i32, path: PathBuf) -> Result<PathBuf, Failure> {
+    ///
+    /// # Errors
+    /// As the kernel reports it: `EEXIST` if something is there, `EPERM` outside of a bpffs.
+    pub fn pin(&mut self, what: &str, fd: i32, path: PathBuf) -> Result<PathBuf, Failure> {
         let step = format!("pin {what} at {}", path.display());
         let c_path = CString::new(path.as_os_str().as_bytes())
             .map_err(|_| Failure::new(format!("{step}: the path holds a NUL")))?;
@@ -32,7 +35,7 @@ impl Pins {
     }
 
     /// They stay.
-    pub(crate) fn keep(mut self) {
+    pub fn keep(mut self) {
         self.0.clear();
     }
 }
@@ -49,14 +52,17 @@ impl Drop for Pins {
 /// A directory for pins. Dropping it removes it, if it was made here and is
 /// empty, unless [`PinDir::keep`] was called.
 #[derive(Debug)]
-pub(crate) struct PinDir {
+pub struct PinDir {
     dir: PathBuf,
     ours: bool,
 }
 
 impl PinDir {
     /// Opens a directory in a bpffs; makes it if it is not there.
-    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// It cannot be made, or lies in no bpffs.
+    pub fn open(dir: &Path) -> Result<Self, Failure> {
         let ours = match fs::create_dir(dir) {
             Ok(()) => true,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
@@ -74,12 +80,12 @@ impl PinDir {
     }
 
     /// The path of a pin.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(pin_name(name))
     }
 
     /// It stays.
-    pub(crate) fn keep(mut self) {
+    pub fn keep(mut self) {
         self.ours = false;
     }
 }
@@ -94,12 +100,15 @@ impl Drop for PinDir {
 
 /// The name of a pin: a bpffs takes no name with a dot but from the kernel itself,
 /// and a slash would lead elsewhere.
-pub(crate) fn pin_name(name: &str) -> String {
+pub fn pin_name(name: &str) -> String {
     name.replace(['.', '/'], "_")
 }
 
 /// Is there a bpffs at this path?
-pub(crate) fn is_bpffs(dir: &Path) -> Result<bool, Failure> {
+///
+/// # Errors
+/// There is nothing at the path.
+pub fn is_bpffs(dir: &Path) -> Result<bool, Failure> {
     let step = format!("look at {}", dir.display());
     let stat: StatFs =
         rustix::fs::statfs(dir).map_err(|errno| Failure::errno(&step, errno.raw_os_error()))?;

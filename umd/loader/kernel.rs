@@ -16,14 +16,17 @@ use crate::failure::{Failure, number};
 const ARENA_WORDS: usize = (256 << 20) / 8;
 
 /// Memory of one load.
-pub(crate) fn memory() -> Vec<u64> {
+pub fn memory() -> Vec<u64> {
     vec![0; ARENA_WORDS]
 }
 
 /// Loads an image; all is closed again when the result is dropped.
 ///
 /// `maps` are those that exist already, by index; their fds are closed with the rest.
-pub(crate) fn load<'a>(
+///
+/// # Errors
+/// The first step that failed; the verifier's log with it. Nothing stays loaded.
+pub fn load<'a>(
     image: &Image<'a>,
     maps: &[(u32, i32)],
     search: Search,
@@ -39,29 +42,41 @@ pub(crate) fn load<'a>(
 }
 
 /// BTF of the running kernel.
-pub(crate) struct Kernel(KernelBtf<Linux>);
+pub struct Kernel(KernelBtf<Linux>);
 
 impl Kernel {
-    pub(crate) fn read() -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn read() -> Result<Self, Failure> {
         let btf = KernelBtf::get(&Linux);
         btf.map(Kernel)
             .map_err(|errno| Failure::errno("read kernel BTF", number(errno)))
     }
 
     /// Has it a type of this kind and name?
-    pub(crate) fn has(&self, kind: u32, name: &[u8]) -> Result<bool, Failure> {
+    ///
+    /// # Errors
+    /// The BTF is damaged.
+    pub fn has(&self, kind: u32, name: &[u8]) -> Result<bool, Failure> {
         self.find(kind, name, |_, _| true)
     }
 
     /// Has it an enumerator of this name in this enum?
-    pub(crate) fn has_enumerator(&self, of: &[u8], name: &[u8]) -> Result<bool, Failure> {
+    ///
+    /// # Errors
+    /// The BTF is damaged.
+    pub fn has_enumerator(&self, of: &[u8], name: &[u8]) -> Result<bool, Failure> {
         self.find(kind::ENUM, of, |btf, ty| {
             (0..ty.vlen()).any(|index| btf.str(btf.enumerator(ty, index).0) == name)
         })
     }
 
     /// Size of a struct in bytes, if there is one of this name.
-    pub(crate) fn struct_size(&self, name: &[u8]) -> Result<Option<u32>, Failure> {
+    ///
+    /// # Errors
+    /// The BTF is damaged.
+    pub fn struct_size(&self, name: &[u8]) -> Result<Option<u32>, Failure> {
         let mut size = None;
         self.find(kind::STRUCT, name, |btf, ty| {
             size = Some(btf.size_or_type(ty));
@@ -71,7 +86,10 @@ impl Kernel {
     }
 
     /// Index of a member in a struct, if there is one of this name.
-    pub(crate) fn member_index(&self, of: &[u8], name: &[u8]) -> Result<Option<u32>, Failure> {
+    ///
+    /// # Errors
+    /// The BTF is damaged.
+    pub fn member_index(&self, of: &[u8], name: &[u8]) -> Result<Option<u32>, Failure> {
         let mut found = None;
         self.find(kind::STRUCT, of, |btf, ty| {
             found = (0..ty.vlen()).find(|index| btf.str(btf.member(ty, *index).0) == name);
@@ -106,6 +124,9 @@ impl Kernel {
 }
 
 /// Is this BTF at all?
+///
+/// # Errors
+/// It is damaged, or something else.
 pub(crate) fn check_btf(bytes: &[u8]) -> Result<(), Failure> {
     let (none, mut memory) = (Filter::default(), memory());
     let mut arena = Arena::new(&mut memory);

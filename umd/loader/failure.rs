@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What went wrong, as one line: step, object, errno, and the cause where it is known.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::path::Path;
 
 use bpf_preload_umd::error::{self, Error};
 use bpf_preload_umd::sys::Errno;
 
-use crate::output;
-
 /// One line, without the program's name and a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub struct Failure {
     line: String,
     /// All that the verifier said, if it was the verifier.
     log: Vec<u8>,
 }
 
 impl Failure {
-    pub(crate) fn new(line: impl Into<String>) -> Self {
+    /// A line as it is to be read; control characters in it become `?`.
+    pub fn new(text: impl Into<String>) -> Self {
         // Paths may hold anything.
         Failure {
-            line: output::line(line.into()),
+            line: line(text.into()),
             log: Vec::new(),
         }
     }
 
     /// The kernel refused a step.
-    pub(crate) fn errno(step: &str, errno: impl Into<i32>) -> Self {
+    pub fn errno(step: &str, errno: impl Into<i32>) -> Self {
         let errno = errno.into();
         let name = String::from_utf8_lossy(error::errno_name(errno));
         Failure::new(match &*name {
@@ -37,7 +36,7 @@ impl Failure {
     }
 
     /// A file could not be read or written.
-    pub(crate) fn io(step: &str, path: &Path, error: &std::io::Error) -> Self {
+    pub fn io(step: &str, path: &Path, error: &std::io::Error) -> Self {
         let step = format!("{step} {}", path.display());
         match error.raw_os_error() {
             Some(errno) => Failure::errno(&step, errno),
@@ -46,35 +45,43 @@ impl Failure {
     }
 
     /// With the file that it is about.
-    pub(crate) fn within(self, file: &Path) -> Self {
+    pub fn within(self, file: &Path) -> Self {
         let line = format!("{}: {}", file.display(), self.line);
         Failure::new(line).with_log(&self.log)
     }
 
     /// With the verifier's log.
-    pub(crate) fn with_log(mut self, log: &[u8]) -> Self {
+    pub fn with_log(mut self, log: &[u8]) -> Self {
         self.log = log.to_vec();
         self
     }
 
-    pub(crate) fn log(&self) -> &[u8] {
+    /// All that the verifier said; empty if it was not the verifier.
+    pub fn log(&self) -> &[u8] {
         &self.log
     }
 
     /// The executor's line, which begins with the driver's name.
-    pub(crate) fn of(error: &Error) -> Self {
+    pub fn of(error: &Error) -> Self {
         let line = String::from_utf8_lossy(error.line());
         Failure::new(line.strip_prefix("bpf_preload: ").unwrap_or(&line))
     }
 }
 
-impl fmt::Display for Failure {
+impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.line)
     }
 }
 
 /// Of an [`Errno`], for [`Failure::errno`].
-pub(crate) fn number(Errno(errno): Errno) -> i32 {
+pub fn number(Errno(errno): Errno) -> i32 {
     errno
+}
+
+/// Text from outside, on one line whatever is in it.
+pub fn line(text: impl Display) -> String {
+    let text = text.to_string();
+    let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
+    shown.collect()
 }

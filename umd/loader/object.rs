@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Object files: read, lowered, and completed with what only this machine knows.
+//! Files: read, and lowered.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,13 +8,17 @@ use std::path::Path;
 use preload_image::{Image, ImageError};
 
 use crate::failure::Failure;
+use crate::kernel;
 
 /// Most bytes of a file: of those that are given to this tool, a kernel with its
 /// debug information is the longest. Devices have no end.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// What is in a file.
-pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+///
+/// # Errors
+/// The file cannot be read, or has more than 1 GiB.
+pub fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let opened = File::open(file);
     let read = opened.and_then(|open| open.take(MAX_BYTES + 1).read_to_end(&mut bytes));
@@ -29,15 +33,31 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// An object file's image.
-pub(crate) fn lower(file: &Path) -> Result<Vec<u8>, Failure> {
+///
+/// # Errors
+/// The file cannot be read, or cannot be lowered: see [`preload_lower::lower`].
+pub fn lower(file: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = read(file)?;
     let wrong = |line: String| Failure::new(format!("{}: {line}", file.display()));
     preload_lower::lower(&bytes, &preload_lower::object_name(file))
         .map_err(|error| wrong(error.to_string()))
 }
 
+/// The BTF in what was read of `file`: BTF, or an ELF object with a section `.BTF`.
+///
+/// # Errors
+/// It is neither, or damaged.
+pub fn btf<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b [u8], Failure> {
+    let found = preload_lower::btf(bytes).map_err(|error| Failure::new(error.to_string()));
+    let checked = found.and_then(|btf| kernel::check_btf(btf).map(|()| btf));
+    checked.map_err(|failure| failure.within(file))
+}
+
 /// Opens an image.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Image<'_>, Failure> {
+///
+/// # Errors
+/// They are no image.
+pub fn parse(bytes: &[u8]) -> Result<Image<'_>, Failure> {
     Image::parse(bytes).map_err(|ImageError { what, offset }| {
         Failure::new(format!("read image: bad {what} at offset {offset}"))
     })

@@ -22,7 +22,10 @@ const BPF_MAP_TYPE_DEVMAP_HASH: u32 = 25;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 
 /// The maps that are there, by index, open. If one cannot be used all are closed.
-pub(crate) fn find(image: &Image<'_>) -> Result<Vec<(u32, i32)>, Failure> {
+///
+/// # Errors
+/// A pinned map that cannot be opened, or that differs from the one declared.
+pub fn find(image: &Image<'_>) -> Result<Vec<(u32, i32)>, Failure> {
     let mut found = Vec::new();
     for (index, map) in wanted(image) {
         let (name, path) = place(image, &map);
@@ -40,7 +43,7 @@ pub(crate) fn find(image: &Image<'_>) -> Result<Vec<(u32, i32)>, Failure> {
 }
 
 /// Those that were not there and are loaded now: name, path and fd.
-pub(crate) fn missing<'a>(
+pub fn missing<'a>(
     image: &Image<'_>,
     found: &[(u32, i32)],
     loaded: impl Iterator<Item = Object<'a>>,

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `preload-loader`: BPF objects loaded on this machine, as libbpf would.
+//!
+//! Knows this machine: its kernel's configuration, symbols and BTF, maps that are
+//! pinned by their names, and where pins go. What an object means is lowering's;
+//! the load itself is the executor's. Prints nothing: whatever goes wrong is a
+//! [`Failure`](failure::Failure), one line for whoever asked.
+
+pub mod by_name;
+pub mod complete;
+pub mod failure;
+mod kallsyms;
+mod kconfig;
+pub mod kernel;
+pub mod object;
+pub mod pins;
+mod struct_ops;
