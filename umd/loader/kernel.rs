@@ -6,6 +6,7 @@ use bpf_preload_umd::btf::{Btf, Filter, Type, kind};
 use bpf_preload_umd::error::Error;
 use bpf_preload_umd::exec::{self, Loaded};
 use bpf_preload_umd::kernel_btf::KernelBtf;
+use bpf_preload_umd::sys::Sys;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::targets::Search;
 use preload_image::Image;
@@ -26,15 +27,16 @@ pub fn memory() -> Vec<u64> {
 ///
 /// # Errors
 /// The first step that failed; the verifier's log with it. Nothing stays loaded.
-pub fn load<'a>(
+pub fn load<'a, S: Sys>(
+    sys: &'a S,
     image: &Image<'a>,
     maps: &[(u32, i32)],
     search: Search,
     memory: &'a mut [u64],
-) -> Result<Loaded<'a, Linux>, Failure> {
+) -> Result<Loaded<'a, S>, Failure> {
     let mut error = Error::default();
     let mut arena = Arena::new(memory);
-    let loaded = exec::load_with(&Linux, image, maps, search, &mut arena, &mut error);
+    let loaded = exec::load_with(sys, image, maps, search, &mut arena, &mut error);
     loaded.map_err(|_| {
         let log = arena.scratch(error.log_bytes()).unwrap_or_default();
         Failure::of(&error).with_log(log)

@@ -54,7 +54,7 @@ pub(crate) fn load(
     let image = object::parse(&bytes)?;
     let mut memory = kernel::memory();
     let pinned = by_name::find(&image).map_err(|failure| failure.within(file))?;
-    let loaded = kernel::load(&image, &pinned, Search::All, &mut memory)
+    let loaded = kernel::load(&Linux, &image, &pinned, Search::All, &mut memory)
         .map_err(|failure| failure.within(file))?;
     let dir = pin.map(PinDir::open).transpose()?;
     let mut pins = Pins::default();

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bpf_preload_umd::images;
+use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::targets::Search;
 use preload_image::{Image, target_kind};
 use preload_loader::failure::Failure;
@@ -91,7 +92,7 @@ fn fill(bytes: &[u8], kernel: &Kernel, pins: &mut Pins, said: &mut Mounted) -> R
         return Ok(());
     }
     let mut memory = kernel::memory();
-    let loaded = kernel::load(&image, &[], Search::First, &mut memory)?;
+    let loaded = kernel::load(&Linux, &image, &[], Search::First, &mut memory)?;
     for link in loaded.links() {
         let link_name = String::from_utf8_lossy(link.name);
         let name = pin_name(&link_name);
