@@ -28,7 +28,12 @@ impl Failure {
     /// The kernel refused a step.
     pub fn errno(step: &str, errno: impl Into<i32>) -> Self {
         let errno = errno.into();
-        let name = String::from_utf8_lossy(error::errno_name(errno));
+        let name = match errno {
+            // The executor never sees them.
+            67 => "ENOLINK".into(),
+            116 => "ESTALE".into(),
+            _ => String::from_utf8_lossy(error::errno_name(errno)),
+        };
         Failure::new(match &*name {
             "" => format!("{step}: errno {errno}"),
             name => format!("{step}: {name} ({errno})"),

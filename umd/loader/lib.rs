@@ -15,3 +15,4 @@ pub mod kernel;
 pub mod object;
 pub mod pins;
 mod struct_ops;
+pub mod tcx;

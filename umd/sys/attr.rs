@@ -20,12 +20,19 @@ pub mod cmd {
     pub const PROG_LOAD: u32 = 5;
     pub const OBJ_PIN: u32 = 6;
     pub const OBJ_GET: u32 = 7;
+    pub const PROG_ATTACH: u32 = 8;
+    pub const PROG_DETACH: u32 = 9;
+    pub const PROG_GET_FD_BY_ID: u32 = 13;
     pub const OBJ_GET_INFO_BY_FD: u32 = 15;
+    pub const PROG_QUERY: u32 = 16;
     pub const BTF_LOAD: u32 = 18;
     pub const BTF_GET_FD_BY_ID: u32 = 19;
     pub const MAP_FREEZE: u32 = 22;
     pub const BTF_GET_NEXT_ID: u32 = 23;
     pub const LINK_CREATE: u32 = 28;
+    pub const LINK_UPDATE: u32 = 29;
+    pub const LINK_GET_FD_BY_ID: u32 = 30;
+    pub const LINK_DETACH: u32 = 34;
 }
 
 macro_rules! attr {
@@ -138,7 +145,8 @@ attr! {
 }
 
 attr! {
-    /// `BPF_BTF_GET_FD_BY_ID` and `BPF_BTF_GET_NEXT_ID`: `id` is `btf_id` or `start_id`.
+    /// `BPF_{PROG,LINK,BTF}_GET_FD_BY_ID` and `BPF_BTF_GET_NEXT_ID`: `id` is `prog_id`,
+    /// `link_id`, `btf_id` or `start_id`.
     GetId, 12 {
         id: u32 = 0,
         next_id: u32 = 4,
@@ -194,5 +202,108 @@ attr! {
         value_size: u32 = 12,
         max_entries: u32 = 16,
         map_flags: u32 = 20,
+    }
+}
+
+attr! {
+    /// `BPF_PROG_ATTACH` and `BPF_PROG_DETACH`, as lists of programs (since 6.6) have them.
+    ProgAttach, 32 {
+        target_ifindex: u32 = 0,
+        attach_bpf_fd: u32 = 4,
+        attach_type: u32 = 8,
+        attach_flags: u32 = 12,
+        replace_bpf_fd: u32 = 16,
+        relative_fd: u32 = 20,
+        expected_revision: u64 = 24,
+    }
+}
+
+attr! {
+    /// `BPF_PROG_QUERY`, as lists of programs (since 6.6) have it.
+    ProgQuery, 64 {
+        target_ifindex: u32 = 0,
+        attach_type: u32 = 4,
+        query_flags: u32 = 8,
+        attach_flags: u32 = 12,
+        prog_ids: u64 = 16,
+        count: u32 = 24,
+        pad: u32 = 28,
+        prog_attach_flags: u64 = 32,
+        link_ids: u64 = 40,
+        link_attach_flags: u64 = 48,
+        revision: u64 = 56,
+    }
+}
+
+attr! {
+    /// `BPF_LINK_CREATE` of a tcx link (since 6.6).
+    LinkCreateTcx, 32 {
+        prog_fd: u32 = 0,
+        target_ifindex: u32 = 4,
+        attach_type: u32 = 8,
+        flags: u32 = 12,
+        relative_fd: u32 = 16,
+        pad: u32 = 20,
+        expected_revision: u64 = 24,
+    }
+}
+
+attr! {
+    /// `BPF_LINK_UPDATE`
+    LinkUpdate, 16 {
+        link_fd: u32 = 0,
+        new_prog_fd: u32 = 4,
+        flags: u32 = 8,
+        old_prog_fd: u32 = 12,
+    }
+}
+
+attr! {
+    /// `BPF_LINK_DETACH`
+    LinkDetach, 4 {
+        link_fd: u32 = 0,
+    }
+}
+
+attr! {
+    /// `struct bpf_link_info` of a tcx link (since 6.6).
+    LinkInfoTcx, 24 {
+        link_type: u32 = 0,
+        id: u32 = 4,
+        prog_id: u32 = 8,
+        pad: u32 = 12,
+        ifindex: u32 = 16,
+        attach_type: u32 = 20,
+    }
+}
+
+attr! {
+    /// `struct bpf_prog_info`, up to what names a program.
+    ProgInfo, 152 {
+        prog_type: u32 = 0,
+        id: u32 = 4,
+        tag: [u8; 8] = 8,
+        jited_prog_len: u32 = 16,
+        xlated_prog_len: u32 = 20,
+        jited_prog_insns: u64 = 24,
+        xlated_prog_insns: u64 = 32,
+        load_time: u64 = 40,
+        created_by_uid: u32 = 48,
+        nr_map_ids: u32 = 52,
+        map_ids: u64 = 56,
+        name: [u8; OBJ_NAME_LEN] = 64,
+        ifindex: u32 = 80,
+        gpl_compatible: u32 = 84,
+        netns_dev: u64 = 88,
+        netns_ino: u64 = 96,
+        nr_jited_ksyms: u32 = 104,
+        nr_jited_func_lens: u32 = 108,
+        jited_ksyms: u64 = 112,
+        jited_func_lens: u64 = 120,
+        btf_id: u32 = 128,
+        func_info_rec_size: u32 = 132,
+        func_info: u64 = 136,
+        nr_func_info: u32 = 144,
+        nr_line_info: u32 = 148,
     }
 }

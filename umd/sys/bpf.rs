@@ -29,7 +29,7 @@ fn addr(bytes: &[u8]) -> u64 {
 }
 
 /// Address of a slice that the kernel writes.
-fn addr_mut(bytes: &mut [u8]) -> u64 {
+pub(super) fn addr_mut(bytes: &mut [u8]) -> u64 {
     if bytes.is_empty() {
         0
     } else {
@@ -47,7 +47,7 @@ fn obj_name(name: &[u8]) -> [u8; OBJ_NAME_LEN] {
 }
 
 #[inline(never)]
-fn bpf<S: Sys>(sys: &S, command: u32, attr: &mut [u8]) -> Result<i32, Errno> {
+pub(super) fn bpf<S: Sys>(sys: &S, command: u32, attr: &mut [u8]) -> Result<i32, Errno> {
     let mut tries = TRIES;
     // Commands that lock memory. Where the limit cannot be raised, EPERM stands.
     let mut may_raise = matches!(command, cmd::MAP_CREATE | cmd::PROG_LOAD | cmd::BTF_LOAD);
@@ -212,7 +212,7 @@ pub fn map_info<S: Sys>(sys: &S, fd: i32) -> Result<MapInfo, Errno> {
     Ok(info)
 }
 
-fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno> {
+pub(super) fn get_info<S: Sys, T: Attr>(sys: &S, fd: i32, info: &mut T) -> Result<(), Errno> {
     let mut attr = ObjGetInfo {
         bpf_fd: fd as u32,
         info_len: T::END as u32,

@@ -9,6 +9,7 @@ pub mod bpf;
 #[cfg(target_arch = "x86_64")]
 pub mod linux;
 pub mod pod;
+pub mod tcx;
 
 /// A positive error number of the kernel, `E*` of `libc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use bpf_preload_umd::driver;
 use bpf_preload_umd::error::LINE_MAX;
 use bpf_preload_umd::sys::attr::{
-    BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, MapInfo,
-    ObjGetInfo, ObjPin, ProgLoad, cmd,
+    BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateTcx, LinkDetach, LinkInfo, LinkInfoTcx,
+    LinkUpdate, MapCreate, MapElem, MapFreeze, MapInfo, ObjGetInfo, ObjPin, ProgAttach, ProgInfo,
+    ProgLoad, ProgQuery, cmd,
 };
 use bpf_preload_umd::sys::pod::Attr;
 
@@ -56,6 +57,23 @@ fn layouts() -> Vec<Layout> {
         layout!(BtfInfo, "struct bpf_btf_info", ""),
         layout!(MapInfo, "struct bpf_map_info", "", "map_type" is "type"),
         layout!(LinkInfo, "struct bpf_link_info", "", "link_type" is "type"),
+        layout!(LinkUpdate, "union bpf_attr", "link_update."),
+        layout!(LinkDetach, "union bpf_attr", "link_detach."),
+        // The kernel's flags are bits of the word that has no name.
+        layout!(ProgInfo, "struct bpf_prog_info", "", "prog_type" is "type", "gpl_compatible" is ""),
+    ]
+}
+
+/// Those that have fields of 6.6, which an older `linux/bpf.h` lacks.
+fn layouts_since_6_6() -> Vec<Layout> {
+    vec![
+        layout!(ProgAttach, "union bpf_attr", ""),
+        layout!(ProgQuery, "union bpf_attr", "query.", "pad" is ""),
+        layout!(LinkCreateTcx, "union bpf_attr", "link_create.",
+            "relative_fd" is "tcx.relative_fd", "pad" is "",
+            "expected_revision" is "tcx.expected_revision"),
+        layout!(LinkInfoTcx, "struct bpf_link_info", "", "link_type" is "type", "pad" is "",
+            "ifindex" is "tcx.ifindex", "attach_type" is "tcx.attach_type"),
     ]
 }
 
@@ -73,6 +91,19 @@ impl Layout {
         let named = fields.filter(|field| !field.0.is_empty());
         named
             .map(|(name, at, size)| (format!("{}{name}", self.within), at, size))
+            .collect()
+    }
+}
+
+impl Layout {
+    fn asserts(&self) -> String {
+        let c = self.c;
+        let paths = self.paths().into_iter();
+        paths
+            .map(|(path, at, size)| {
+                assert(&format!("offsetof({c}, {path}) == {at}"))
+                    + &assert(&format!("sizeof((({c} *)0)->{path}) == {size}"))
+            })
             .collect()
     }
 }
@@ -115,13 +146,10 @@ fn assert(condition: &str) -> String {
 /// A C source that compiles if all is as in `linux/bpf.h`.
 fn uapi_source() -> String {
     let mut source = "#include <stddef.h>\n#include <linux/bpf.h>\n".to_string();
-    for layout in layouts() {
-        let c = layout.c;
-        for (path, at, size) in layout.paths() {
-            source += &assert(&format!("offsetof({c}, {path}) == {at}"));
-            source += &assert(&format!("sizeof((({c} *)0)->{path}) == {size}"));
-        }
-    }
+    source += &layouts().iter().map(Layout::asserts).collect::<String>();
+    let since: String = layouts_since_6_6().iter().map(Layout::asserts).collect();
+    source += "#include <linux/version.h>\n#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)\n";
+    source += &format!("{since}#endif\n");
     for (command, number) in [
         ("MAP_CREATE", cmd::MAP_CREATE),
         ("MAP_UPDATE_ELEM", cmd::MAP_UPDATE_ELEM),
@@ -134,6 +162,13 @@ fn uapi_source() -> String {
         ("MAP_FREEZE", cmd::MAP_FREEZE),
         ("BTF_GET_NEXT_ID", cmd::BTF_GET_NEXT_ID),
         ("LINK_CREATE", cmd::LINK_CREATE),
+        ("PROG_ATTACH", cmd::PROG_ATTACH),
+        ("PROG_DETACH", cmd::PROG_DETACH),
+        ("PROG_GET_FD_BY_ID", cmd::PROG_GET_FD_BY_ID),
+        ("PROG_QUERY", cmd::PROG_QUERY),
+        ("LINK_UPDATE", cmd::LINK_UPDATE),
+        ("LINK_GET_FD_BY_ID", cmd::LINK_GET_FD_BY_ID),
+        ("LINK_DETACH", cmd::LINK_DETACH),
     ] {
         source += &assert(&format!("BPF_{command} == {number}"));
     }
@@ -164,7 +199,7 @@ fn a_field_that_is_elsewhere_does_not_compile() {
 
 #[test]
 fn no_field_ends_behind_the_length_that_is_passed() {
-    for layout in layouts() {
+    for layout in layouts().into_iter().chain(layouts_since_6_6()) {
         let end = layout.fields.iter().map(|(_, at, size)| at + size).max();
         assert_eq!(end, Some(layout.end), "{}{}", layout.c, layout.within);
     }
@@ -180,7 +215,13 @@ fn no_field_is_elsewhere_in_the_running_kernel() {
     let btf = std::fs::read(path).unwrap();
     let reader = Reader::new(&btf);
     let mut seen = 0;
-    for layout in layouts() {
+    // A kernel that has no tcx has no such link's data.
+    let since = reader
+        .types()
+        .iter()
+        .any(|ty| ty.0 == "tcx_link")
+        .then(layouts_since_6_6);
+    for layout in layouts().into_iter().chain(since.unwrap_or_default()) {
         let root = reader.find(layout.c.split_once(' ').unwrap().1);
         for (path, at, size) in layout.paths() {
             let found = reader.member(root, &path);
