@@ -14,8 +14,8 @@ use core::cell::Cell;
 
 mod walk;
 
-pub use walk::Filter;
 use walk::TYPE_BYTES;
+pub use walk::{Filter, record_words};
 
 /// `BTF_KIND_*`.
 pub mod kind {

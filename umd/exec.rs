@@ -139,18 +139,27 @@ pub fn load<'a, S: Sys>(
     arena: &mut Arena<'a>,
     error: &mut Error,
 ) -> Result<Loaded<'a, S>, Failed> {
-    load_with(sys, image, &[], search, arena, error)
+    load_with(sys, image, Given::default(), search, arena, error)
 }
 
-/// [`load`] with maps that exist already: for some of the image's maps the fd. They
-/// are not created and not filled; the fds belong to the load, whether it succeeds or not.
+/// What exists already when a load begins. The fds belong to the load from then on,
+/// whether it succeeds or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'g> {
+    /// The image's BTF, or what of it the kernel takes: it is not loaded.
+    pub btf: Option<i32>,
+    /// Of some of the image's maps the fd: they are not created and not filled.
+    pub maps: &'g [(u32, i32)],
+}
+
+/// [`load`] with what exists already.
 ///
 /// # Errors
 /// As for [`load`].
 pub fn load_with<'a, S: Sys>(
     sys: &'a S,
     image: &Image<'a>,
-    maps: &[(u32, i32)],
+    given: Given<'_>,
     search: Search,
     arena: &mut Arena<'a>,
     error: &mut Error,
@@ -162,7 +171,12 @@ pub fn load_with<'a, S: Sys>(
         error,
     };
     let mut made = Loaded::new(&mut load);
-    for (index, fd) in maps {
+    match (&mut made, given.btf) {
+        (Ok(loaded), Some(fd)) => loaded.btf_fd = fd,
+        (Err(_), Some(fd)) => sys.close(fd),
+        (_, None) => {}
+    }
+    for (index, fd) in given.maps {
         let map_fds = made.as_mut().map(|loaded| &mut *loaded.map_fds);
         match map_fds.unwrap_or_default().get_mut(*index as usize) {
             Some(place) => *place = *fd,
@@ -228,7 +242,8 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
 
     // BTF and maps, which programs refer to.
     load.begin("load BTF of", object);
-    if !image.btf().is_empty() {
+    let given = KINDS & need::FOREIGN != 0 && loaded.btf_fd >= 0;
+    if !image.btf().is_empty() && !given {
         match bpf::btf_load(load.sys, image.btf()) {
             Ok(fd) => loaded.btf_fd = fd,
             // As in libbpf, programs then go without: what needs it fails by itself.

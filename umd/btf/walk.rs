@@ -19,9 +19,11 @@ const WORDS: [u8; 19] = [
     0x01, 0x30, 0, 0x01, 0, 0x30, // VAR DATASEC FLOAT DECL_TAG TYPE_TAG ENUM64
 ];
 
-/// The entry of [`WORDS`] for a kind; void has none, nor have the kinds of the future.
+/// Words that follow the header of a record of this kind, once and for each of vlen;
+/// void has none, nor have the kinds of the future.
 #[inline(always)]
-fn known(kind: u32) -> Option<(usize, usize)> {
+#[must_use]
+pub fn record_words(kind: u32) -> Option<(usize, usize)> {
     let words = usize::from(*WORDS.get(kind.wrapping_sub(1) as usize)?);
     Some((words & 15, words >> 4))
 }
@@ -43,7 +45,7 @@ impl<'b> Btf<'b> {
     #[inline(never)]
     pub(super) fn record_bytes(&self, t: Type) -> usize {
         let at = 4 * t.kind() as usize;
-        let (once, each) = match (known(t.kind()), self.layout.get(at..)) {
+        let (once, each) = match (record_words(t.kind()), self.layout.get(at..)) {
             (Some(words), _) => words,
             // struct btf_layout, in bytes; records are whole words.
             (None, Some([info, elem, ..])) if at > 0 => {
@@ -115,7 +117,7 @@ impl<'b> Btf<'b> {
                 if t.at as usize + TYPE_BYTES > types.len() {
                     break 'walk;
                 }
-                if known(t.kind()).is_none() {
+                if record_words(t.kind()).is_none() {
                     let len = btf.record_bytes(t);
                     if len == 0 {
                         btf.fault("kind", t.kind());
@@ -237,7 +239,7 @@ impl Filter {
             at += TYPE_BYTES;
             let kind = t.kind();
             if kind >= kind::KNOWN || HEADER_ONLY >> kind & 1 == 0 {
-                let Some((once, each)) = known(kind) else {
+                let Some((once, each)) = record_words(kind) else {
                     return (t, at, left);
                 };
                 at += 4 * (once + each * t.vlen() as usize);

@@ -4,7 +4,7 @@
 use bpf_preload_umd::arena::Arena;
 use bpf_preload_umd::btf::{Btf, Filter, Type, kind};
 use bpf_preload_umd::error::Error;
-use bpf_preload_umd::exec::{self, Loaded};
+use bpf_preload_umd::exec::{self, Given, Loaded};
 use bpf_preload_umd::kernel_btf::KernelBtf;
 use bpf_preload_umd::sys::Sys;
 use bpf_preload_umd::sys::linux::Linux;
@@ -12,6 +12,7 @@ use bpf_preload_umd::targets::Search;
 use preload_image::Image;
 
 use crate::failure::{Failure, number};
+use crate::sanitize;
 
 /// Words of memory for a load: what nobody asks for is never touched.
 const ARENA_WORDS: usize = (256 << 20) / 8;
@@ -36,7 +37,15 @@ pub fn load<'a, S: Sys>(
 ) -> Result<Loaded<'a, S>, Failure> {
     let mut error = Error::default();
     let mut arena = Arena::new(memory);
-    let loaded = exec::load_with(sys, image, maps, search, &mut arena, &mut error);
+    let given = Given {
+        btf: match image.btf() {
+            [] => None,
+            // As in libbpf, programs go without BTF that the kernel does not take at all.
+            btf => sanitize::load(sys, btf).ok(),
+        },
+        maps,
+    };
+    let loaded = exec::load_with(sys, image, given, search, &mut arena, &mut error);
     loaded.map_err(|_| {
         let log = arena.scratch(error.log_bytes()).unwrap_or_default();
         Failure::of(&error).with_log(log)

@@ -9,10 +9,12 @@
 pub mod by_name;
 pub mod complete;
 pub mod failure;
+pub mod features;
 mod kallsyms;
 mod kconfig;
 pub mod kernel;
 pub mod object;
 pub mod pins;
+pub mod sanitize;
 mod struct_ops;
 pub mod tcx;

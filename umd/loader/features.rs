@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the kernel can do, found out by asking it: by the same [`Sys`] as the load
+//! that wants to know, so that a token that the load has is asked with, too.
+
+use std::cell::Cell;
+
+use bpf_preload_umd::btf::kind;
+use bpf_preload_umd::sys::{Sys, bpf};
+
+/// What a kernel's BTF may be made of, with the first kernel that knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// `FUNC` and `FUNC_PROTO` (5.0).
+    Func,
+    /// Linkage of a `FUNC` (5.6).
+    FuncGlobal,
+    /// `VAR` and `DATASEC` (5.2).
+    Datasec,
+    /// `DATASEC` whose name begins with `?` (6.12).
+    QmarkDatasec,
+    /// `FLOAT` (5.13).
+    Float,
+    /// `DECL_TAG` (5.16).
+    DeclTag,
+    /// `TYPE_TAG` (5.17).
+    TypeTag,
+    /// `ENUM64`, and signed `ENUM` (6.0).
+    Enum64,
+    /// Tags with the kind flag, which stand for any attribute (6.15).
+    AttributeTag,
+}
+
+/// A feature and the types of a BTF that only a kernel with it takes: words, and
+/// behind them the strings. Name 1 is "x", where there is one.
+const PROBES: &[(Feature, &[u32], &str)] = {
+    const INT: u32 = kind::INT << 24;
+    const INT_4: [u32; 4] = [1, INT, 4, 32];
+    const KFLAG: u32 = 1 << 31;
+    use Feature::*;
+    &[
+        (
+            Func,
+            &[0, kind::FUNC_PROTO << 24, 0, 1, kind::FUNC << 24, 1],
+            "\0x\0",
+        ),
+        (
+            FuncGlobal,
+            &[0, kind::FUNC_PROTO << 24, 0, 1, kind::FUNC << 24 | 1, 1],
+            "\0x\0",
+        ),
+        (
+            Datasec,
+            &concat(INT_4, kind::DATASEC << 24 | 1, 3),
+            "\0x\0.d\0",
+        ),
+        (
+            QmarkDatasec,
+            &concat(INT_4, kind::DATASEC << 24 | 1, 3),
+            "\0x\0?.d\0",
+        ),
+        (Float, &[1, kind::FLOAT << 24, 4], "\0x\0"),
+        (
+            DeclTag,
+            &[
+                1,
+                INT,
+                4,
+                32,
+                1,
+                kind::TYPEDEF << 24,
+                1,
+                1,
+                kind::DECL_TAG << 24,
+                2,
+                u32::MAX,
+            ],
+            "\0x\0",
+        ),
+        (
+            TypeTag,
+            &[
+                1,
+                INT,
+                4,
+                32,
+                1,
+                kind::TYPE_TAG << 24,
+                1,
+                0,
+                kind::PTR << 24,
+                2,
+            ],
+            "\0x\0",
+        ),
+        (Enum64, &[0, kind::ENUM64 << 24 | 1, 8, 1, 0, 0], "\0x\0"),
+        (
+            AttributeTag,
+            &[
+                1,
+                INT,
+                4,
+                32,
+                1,
+                KFLAG | kind::TYPE_TAG << 24,
+                1,
+                0,
+                kind::PTR << 24,
+                2,
+            ],
+            "\0x\0",
+        ),
+    ]
+};
+
+/// An int, a variable of it, and a section that holds that.
+const fn concat(int: [u32; 4], datasec: u32, name: u32) -> [u32; 14] {
+    let [a, b, c, d] = int;
+    let var = kind::VAR << 24;
+    [a, b, c, d, 1, var, 1, 0, name, datasec, 4, 2, 0, 4]
+}
+
+/// What is known of the kernel that is loaded into, for the time of a load.
+pub struct Features<'s, S> {
+    sys: &'s S,
+    known: [Cell<Option<bool>>; PROBES.len()],
+}
+
+impl<'s, S: Sys> Features<'s, S> {
+    /// Nothing is known yet.
+    pub fn new(sys: &'s S) -> Self {
+        Features {
+            sys,
+            known: Default::default(),
+        }
+    }
+
+    /// Has it this one? The kernel is asked once.
+    pub fn has(&self, feature: Feature) -> bool {
+        let probe = PROBES.iter().zip(&self.known);
+        let mut probe = probe.filter(|((of, ..), _)| *of == feature);
+        let Some(((_, types, strings), known)) = probe.next() else {
+            return false;
+        };
+        let has = known.get().unwrap_or_else(|| {
+            let loaded = bpf::btf_load(self.sys, &btf(types, strings.as_bytes()));
+            loaded.is_ok_and(|fd| {
+                self.sys.close(fd);
+                true
+            })
+        });
+        known.set(Some(has));
+        has
+    }
+}
+
+/// BTF of these types and strings, with the header that all kernels take.
+pub(crate) fn btf(types: &[u32], strings: &[u8]) -> Vec<u8> {
+    let len = 4 * types.len() as u32;
+    let header = [0x0001_eb9f, 24, 0, len, len, strings.len() as u32];
+    let words = header
+        .iter()
+        .chain(types)
+        .flat_map(|word| word.to_le_bytes());
+    words.chain(strings.iter().copied()).collect()
+}
