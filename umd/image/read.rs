@@ -264,8 +264,9 @@ impl<'a> Image<'a> {
         if self.section(Section::Object).len() != Object::BYTES {
             return Err(self.wrong("object", Section::Object, 0));
         }
-        // The kernel copies a whole value from the data.
-        let bad = |m: &Map| m.data.len != 0 && m.data.len != m.value_size;
+        // The kernel copies a whole value from the data, but for an arena.
+        let whole = |m: &Map| m.data.len == m.value_size || m.map_type == Map::ARENA;
+        let bad = |m: &Map| m.data.len != 0 && !whole(m);
         if let Some(i) = self.maps().iter().position(|m| bad(&m)) {
             return Err(self.wrong("map data", Section::Maps, i * Map::BYTES));
         }

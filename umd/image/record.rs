@@ -221,7 +221,7 @@ record! {
         btf_key_type_id: u32,
         /// Type of the value in the image's BTF, or 0.
         btf_value_type_id: u32,
-        /// Bytes of the data section that are written to key 0; empty: none.
+        /// Bytes of the data section that are written to key 0, or to the start of an arena; empty: none.
         data: Span => Refers::Span(Section::Data),
         /// Bits of [`map_flags`].
         flags: u32,
@@ -241,6 +241,8 @@ record! {
 impl Map {
     /// `BPF_MAP_TYPE_PROG_ARRAY`, whose slots are programs.
     pub const PROG_ARRAY: u32 = 3;
+    /// `BPF_MAP_TYPE_ARENA`, which only a host fills: by mapping it.
+    pub const ARENA: u32 = 33;
 }
 
 /// Bits of [`Map::flags`].

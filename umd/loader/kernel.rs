@@ -12,7 +12,7 @@ use bpf_preload_umd::targets::Search;
 use preload_image::Image;
 
 use crate::failure::{Failure, number};
-use crate::sanitize;
+use crate::{arenas, sanitize};
 
 /// Words of memory for a load: what nobody asks for is never touched.
 const ARENA_WORDS: usize = (256 << 20) / 8;
@@ -37,13 +37,14 @@ pub fn load<'a, S: Sys>(
 ) -> Result<Loaded<'a, S>, Failure> {
     let mut error = Error::default();
     let mut arena = Arena::new(memory);
+    let maps = arenas::create(sys, image, maps)?;
     let given = Given {
         btf: match image.btf() {
             [] => None,
             // As in libbpf, programs go without BTF that the kernel does not take at all.
             btf => sanitize::load(sys, btf).ok(),
         },
-        maps,
+        maps: &maps,
     };
     let loaded = exec::load_with(sys, image, given, search, &mut arena, &mut error);
     loaded.map_err(|_| {

@@ -6,6 +6,7 @@
 //! the load itself is the executor's. Prints nothing: whatever goes wrong is a
 //! [`Failure`](failure::Failure), one line for whoever asked.
 
+mod arenas;
 pub mod by_name;
 pub mod complete;
 pub mod failure;

@@ -20,9 +20,15 @@ const BPF_MAP_TYPE_HASH_OF_MAPS: u32 = 13;
 const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 const BPF_MAP_TYPE_BLOOM_FILTER: u32 = 30;
 const BPF_MAP_TYPE_USER_RINGBUF: u32 = 31;
+const BPF_MAP_TYPE_ARENA: u32 = 33;
 
 /// Section of BTF-defined maps.
 const MAPS: &str = ".maps";
+
+/// Section of variables that live in the arena: of clang's address space 1.
+const ARENA: &str = ".addr_space.1";
+/// What `max_entries` of an arena counts.
+const PAGE_BYTES: u64 = 4096;
 
 /// Map types whose `BPF_MAP_CREATE` refuses types of key and value: arrays and
 /// hashes of kernel objects, stack traces, queues and stacks, arenas.
@@ -39,6 +45,8 @@ pub(crate) struct Map<'a> {
     pub(crate) offset: u64,
     /// The map is a section of variables: instructions point into its value.
     pub(crate) variables: bool,
+    /// Of an arena with variables: index of their section.
+    pub(crate) arena: Option<usize>,
     pub(crate) map_type: u32,
     pub(crate) key_size: u32,
     pub(crate) value_size: u32,
@@ -76,6 +84,30 @@ impl Map<'_> {
     }
 }
 
+/// Gives the arena the variables that live in it, at its beginning.
+fn arena<'a>(elf: &Elf<'a>, maps: &mut [Map<'a>]) -> Result<()> {
+    let mut arenas = maps.iter_mut().filter(|m| m.map_type == BPF_MAP_TYPE_ARENA);
+    let (arena, second) = (arenas.next(), arenas.next());
+    if let Some(second) = second {
+        let what = "second arena, of which an object can have only one";
+        return Err(LowerError::new(what).section(MAPS).symbol(&second.name));
+    }
+    let variables = (0..)
+        .zip(&elf.sections)
+        .find(|(_, s)| s.name == ARENA && s.kind == SHT_PROGBITS && !s.data.is_empty());
+    let Some((index, section)) = variables else {
+        return Ok(());
+    };
+    let wrong = |what: &str| LowerError::new(what).section(ARENA);
+    let arena = arena.ok_or_else(|| wrong("variables of an arena, but no arena"))?;
+    if section.size > PAGE_BYTES * u64::from(arena.max_entries) {
+        return Err(wrong("more than the arena holds").symbol(&arena.name));
+    }
+    arena.arena = Some(index);
+    arena.data = Cow::Borrowed(section.data);
+    Ok(())
+}
+
 /// The maps in libbpf's order: declared ones as in BTF, then variables by section,
 /// those of the configuration, and struct_ops.
 /// `.kconfig` is known by its size and its id in BTF, and is no section.
@@ -97,6 +129,7 @@ pub(crate) fn collect<'a>(
             _ => {}
         }
     }
+    arena(elf, &mut maps)?;
     for (index, section) in elf.sections.iter().enumerate() {
         maps.extend(variables::of_section(btf, index, section, object)?);
     }

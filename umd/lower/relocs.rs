@@ -30,7 +30,11 @@ impl Referents<'_, '_> {
     pub(crate) fn apply(&self, funcs: &mut Funcs) -> Result<()> {
         let by_place: HashMap<_, _> = (0u32..)
             .zip(self.maps)
-            .map(|(i, m)| ((m.section, m.offset), (i, m)))
+            .flat_map(|(i, m)| {
+                let arena = m.arena.map(|section| ((section, 0), (i, m)));
+                [Some(((m.section, m.offset), (i, m))), arena]
+            })
+            .flatten()
             .collect();
         // Sections do not overlap, so that each record is met once.
         for (rel_section, target) in self.elf.relocation_sections() {
@@ -201,7 +205,7 @@ impl Referents<'_, '_> {
             let section = section.ok_or_else(|| LowerError::new("address of no section"))?;
             // Variables lie in the map that begins with their section.
             match (maps.get(&(section, 0)), maps.get(&(section, offset as u64))) {
-                (Some((i, map)), _) if map.variables => {
+                (Some((i, map)), _) if map.variables || map.arena == Some(section) => {
                     first.src = pseudo::MAP_VALUE;
                     second.imm = offset as u32 as i32;
                     if u32::try_from(offset).is_err() {

@@ -86,10 +86,15 @@ pub fn exit(status: i32) -> ! {
 }
 
 /// `mmap(2)`, private.
+#[inline(always)]
 fn map(len: usize, prot: i32, flags: i32, fd: i32) -> Result<Mapping, Errno> {
-    let flags = libc::MAP_PRIVATE | flags;
-    let args = [0, len, prot as usize, flags as usize, fd as usize, 0];
-    // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
+    map_at(0, len, prot, libc::MAP_PRIVATE | flags, fd)
+}
+
+/// `mmap(2)`; flags that replace a mapping are none of those here.
+fn map_at(addr: usize, len: usize, prot: i32, flags: i32, fd: i32) -> Result<Mapping, Errno> {
+    let args = [addr, len, prot as usize, flags as usize, fd as usize, 0];
+    // SAFETY: a new mapping where there is none aliases nothing.
     let addr = unsafe { syscall6(libc::SYS_mmap, args) }?;
     match NonNull::new(addr as *mut u8) {
         Some(addr) => Ok(Mapping { addr, len }),
@@ -97,11 +102,28 @@ fn map(len: usize, prot: i32, flags: i32, fd: i32) -> Result<Mapping, Errno> {
     }
 }
 
+impl Linux {
+    /// `mmap(2)` of the first `len` bytes of a BPF map, shared and writable, at this
+    /// address; 0: wherever the kernel wants it.
+    ///
+    /// # Errors
+    /// As the kernel reports it: `EEXIST` if something is mapped there.
+    pub fn map_shared(&self, fd: i32, len: usize, addr: usize) -> Result<Buffer, Errno> {
+        let flags = match addr {
+            0 => libc::MAP_SHARED,
+            _ => libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE,
+        };
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        map_at(addr, len, prot, flags, fd).map(Buffer)
+    }
+}
+
 impl Deref for Mapping {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         // SAFETY: `len` bytes from `addr` are mapped readable until the drop, and
-        // nobody else writes: anonymous, or the kernel's constant BTF, be it by its
+        // nobody else writes: anonymous, a BPF map before its programs are there, or
+        // the kernel's constant BTF, be it by its
         // path or on fd 3. Who starts the blob by hand with another file on fd 3,
         // and no sysfs, vouches for that file as for all else that root runs.
         unsafe { core::slice::from_raw_parts(self.addr.as_ptr(), self.len) }

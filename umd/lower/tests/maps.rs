@@ -433,3 +433,47 @@ fn same_object_gives_the_same_image() {
     let first = lower();
     assert!((0..4).all(|_| lower() == first));
 }
+
+#[test]
+fn variable_of_an_arena_gets_lost() {
+    let arena = r#"struct { __uint(type, 33); __uint(map_flags, 1024); __uint(max_entries, 1);
+         __ulong(map_extra, 0x10000000); } memory SEC(".maps");"#;
+    let variables = |bytes: usize| {
+        format!(
+            r#"
+u64 first SEC(".addr_space.1") = 5;
+u64 second[{bytes} / 8 - 1] SEC(".addr_space.1") = {{ 7 }};
+SEC("syscall") int use(void *ctx) {{ return second[0]; }}"#
+        )
+    };
+    let image = lower("arena", &format!("{arena}{}", variables(24)));
+    let image = parse(&image);
+    let memory = map(&image, "memory");
+    assert_eq!((memory.map_type, memory.map_extra), (33, 1 << 28));
+    let data = image.data(memory.data);
+    assert!(data.starts_with(&[5, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0]));
+    let program = prog(&image, "use");
+    assert_eq!(relos(&image, &program).len(), 1);
+    // A value in the map, 8 bytes behind its start.
+    let code = insns(&image, &program);
+    let mut pairs = code.iter().zip(code.iter().skip(1));
+    let pair = pairs.find(|(insn, _)| insn.code == 0x18);
+    let (first, second) = pair.expect("ld_imm64");
+    assert_eq!((first.src, second.imm), (2, 8));
+
+    let refused = |source: &str| refusal("arena", source);
+    assert_eq!(
+        refused(&variables(24)),
+        "section .addr_space.1: variables of an arena, but no arena"
+    );
+    assert_eq!(
+        refused(&format!("{arena}{}", variables(8192))),
+        "section .addr_space.1 symbol memory: more than the arena holds"
+    );
+    let more = r#"struct { __uint(type, 33); __uint(max_entries, 1); } more SEC(".maps");"#;
+    let two = format!("{arena}{more}");
+    assert_eq!(
+        refused(&two),
+        "section .maps symbol more: second arena, of which an object can have only one"
+    );
+}
