@@ -37,7 +37,7 @@ pub use record::{
 pub use write::Writer;
 
 /// First four bytes of an image; the last one is the version of the format.
-pub const MAGIC: [u8; 4] = *b"BPI\x02";
+pub const MAGIC: [u8; 4] = *b"BPI\x03";
 
 /// Bytes of one BPF instruction.
 pub const INSN_BYTES: usize = 8;

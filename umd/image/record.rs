@@ -314,6 +314,9 @@ record! {
         func_info: Span => Refers::Span(Section::FuncInfo),
         /// Its line_info; `insn_off` in instructions from its first one.
         line_info: Span => Refers::Span(Section::LineInfo),
+        /// Name of its section, which says what to attach it to: for whoever attaches
+        /// more than `link_name` asks for. Empty in a bare image.
+        section: Str,
     }
 }
 

@@ -27,16 +27,22 @@ impl Failure {
 
     /// The kernel refused a step.
     pub fn errno(step: &str, errno: impl Into<i32>) -> Self {
-        let errno = errno.into();
+        Failure::bare_errno(errno.into()).during(step)
+    }
+
+    /// The kernel refused, for whoever knows [the step](Failure::during).
+    pub(crate) fn bare_errno(errno: i32) -> Self {
         let name = match errno {
-            // The executor never sees them.
+            // What only hosts see has no place among the driver's own.
             67 => "ENOLINK".into(),
+            98 => "EADDRINUSE".into(),
+            99 => "EADDRNOTAVAIL".into(),
             116 => "ESTALE".into(),
-            _ => String::from_utf8_lossy(error::errno_name(errno)),
+            errno => String::from_utf8_lossy(error::errno_name(errno)),
         };
         Failure::new(match &*name {
-            "" => format!("{step}: errno {errno}"),
-            name => format!("{step}: {name} ({errno})"),
+            "" => format!("errno {errno}"),
+            name => format!("{name} ({errno})"),
         })
     }
 
@@ -52,6 +58,12 @@ impl Failure {
     /// With the file that it is about.
     pub fn within(self, file: &Path) -> Self {
         let line = format!("{}: {}", file.display(), self.line);
+        Failure::new(line).with_log(&self.log)
+    }
+
+    /// With the step that it ended.
+    pub fn during(self, step: &str) -> Self {
+        let line = format!("{step}: {}", self.line);
         Failure::new(line).with_log(&self.log)
     }
 

@@ -10,14 +10,9 @@ const PATH: &str = "/proc/kallsyms";
 
 /// The address of each of these symbols; none for those that the kernel has not.
 pub(crate) fn addresses(names: &[&[u8]]) -> Result<Vec<Option<u64>>, Failure> {
-    let io = |error| Failure::io("read", PATH.as_ref(), &error);
-    let mut lines = BufReader::with_capacity(1 << 16, File::open(PATH).map_err(io)?);
     let mut found = vec![None; names.len()];
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).map_err(io)? > 0 {
-        let parsed = parse(&line);
-        if let Some((address, name)) = parsed
-            && let Some(index) = names.iter().position(|wanted| *wanted == name)
+    each(|address, name| {
+        if let Some(index) = names.iter().position(|wanted| *wanted == name)
             && let Some(place) = found.get_mut(index)
         {
             match *place {
@@ -30,9 +25,23 @@ pub(crate) fn addresses(names: &[&[u8]]) -> Result<Vec<Option<u64>>, Failure> {
                 _ => *place = Some(address),
             }
         }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Calls `see` with address and name of each symbol.
+pub(crate) fn each(mut see: impl FnMut(u64, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    let io = |error| Failure::io("read", PATH.as_ref(), &error);
+    let mut lines = BufReader::with_capacity(1 << 16, File::open(PATH).map_err(io)?);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).map_err(io)? > 0 {
+        if let Some((address, name)) = parse(&line) {
+            see(address, name)?;
+        }
         line.clear();
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Address and name of a line like `ffffffff81000000 T _text`, or with a module behind it.

@@ -7,6 +7,7 @@
 //! [`Failure`](failure::Failure), one line for whoever asked.
 
 mod arenas;
+pub mod attach;
 pub mod by_name;
 pub mod complete;
 pub mod failure;
@@ -16,6 +17,9 @@ mod kconfig;
 pub mod kernel;
 pub mod object;
 pub mod pins;
+mod probes;
 pub mod sanitize;
 mod struct_ops;
 pub mod tcx;
+mod tracefs;
+mod uprobe;

@@ -327,6 +327,10 @@ impl Emit<'_, '_> {
             core_relos: self.writer.core_relos(&core_relos),
             func_info: self.writer.func_info(&func_info),
             line_info: self.writer.line_info(&line_info),
+            section: match self.bare {
+                true => Str::default(),
+                false => self.str(prog.section.as_bytes()),
+            },
         };
         self.writer.prog(record);
     }

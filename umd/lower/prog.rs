@@ -24,6 +24,8 @@ const MAX_INSNS: usize = 4 << 20;
 
 pub(crate) struct Prog<'f> {
     pub(crate) name: &'f str,
+    /// Name of its section, without the `?` of one that is left out.
+    pub(crate) section: &'f str,
     /// Index of its function.
     pub(crate) func: usize,
     /// Empty: not attached.
@@ -77,6 +79,7 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Resu
         }
         progs.push(Prog {
             name: func.name,
+            section: name,
             func: index,
             link_name,
             sec,

@@ -17,6 +17,7 @@ pub mod cmd {
     #![expect(missing_docs, reason = "names and meaning are those of enum bpf_cmd")]
     pub const MAP_CREATE: u32 = 0;
     pub const MAP_UPDATE_ELEM: u32 = 2;
+    pub const MAP_DELETE_ELEM: u32 = 3;
     pub const PROG_LOAD: u32 = 5;
     pub const OBJ_PIN: u32 = 6;
     pub const OBJ_GET: u32 = 7;
@@ -25,6 +26,7 @@ pub mod cmd {
     pub const PROG_GET_FD_BY_ID: u32 = 13;
     pub const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub const PROG_QUERY: u32 = 16;
+    pub const RAW_TRACEPOINT_OPEN: u32 = 17;
     pub const BTF_LOAD: u32 = 18;
     pub const BTF_GET_FD_BY_ID: u32 = 19;
     pub const MAP_FREEZE: u32 = 22;
@@ -100,7 +102,7 @@ attr! {
 
 attr! {
     /// `BPF_PROG_LOAD`
-    ProgLoad, 112 {
+    ProgLoad, 116 {
         prog_type: u32 = 0,
         insn_cnt: u32 = 4,
         insns: u64 = 8,
@@ -121,6 +123,7 @@ attr! {
         line_info: u64 = 96,
         line_info_cnt: u32 = 104,
         attach_btf_id: u32 = 108,
+        attach_prog_fd: u32 = 112,
     }
 }
 
@@ -161,6 +164,46 @@ attr! {
         target_fd: u32 = 4,
         attach_type: u32 = 8,
         flags: u32 = 12,
+    }
+}
+
+attr! {
+    /// `BPF_LINK_CREATE` of a link to many functions (since 5.18).
+    LinkCreateMulti, 40 {
+        prog_fd: u32 = 0,
+        target_fd: u32 = 4,
+        attach_type: u32 = 8,
+        flags: u32 = 12,
+        multi_flags: u32 = 16,
+        cnt: u32 = 20,
+        syms: u64 = 24,
+        addrs: u64 = 32,
+    }
+}
+
+attr! {
+    /// `BPF_RAW_TRACEPOINT_OPEN`
+    RawTracepoint, 12 {
+        name: u64 = 0,
+        prog_fd: u32 = 8,
+    }
+}
+
+attr! {
+    /// `struct perf_event_attr` of the uapi `linux/perf_event.h`, as far as all
+    /// kernels have it (`PERF_ATTR_SIZE_VER1`). `flags` are its bits.
+    PerfEvent, 72 {
+        event_type: u32 = 0,
+        size: u32 = 4,
+        config: u64 = 8,
+        sample_period: u64 = 16,
+        sample_type: u64 = 24,
+        read_format: u64 = 32,
+        flags: u64 = 40,
+        wakeup_events: u32 = 48,
+        bp_type: u32 = 52,
+        config1: u64 = 56,
+        config2: u64 = 64,
     }
 }
 

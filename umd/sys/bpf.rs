@@ -10,8 +10,8 @@ use core::ffi::CStr;
 use core::marker::PhantomData;
 
 use super::attr::{
-    BtfInfo, BtfLoad, GetId, LinkCreate, LinkInfo, MapCreate, MapElem, MapFreeze, MapInfo,
-    OBJ_NAME_LEN, ObjGetInfo, ObjPin, ProgLoad, cmd,
+    BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkInfo, MapCreate, MapElem, MapFreeze,
+    MapInfo, OBJ_NAME_LEN, ObjGetInfo, ObjPin, ProgLoad, RawTracepoint, cmd,
 };
 use super::pod::{Attr, attr_bytes};
 use super::{Errno, Sys};
@@ -175,6 +175,62 @@ pub fn link_create<S: Sys>(sys: &S, prog_fd: i32, attach_type: u32) -> Result<i3
         ..LinkCreate::default()
     };
     bpf(sys, cmd::LINK_CREATE, attr_bytes(&mut attr))
+}
+
+/// `BPF_LINK_CREATE` of a program that runs at an event of `perf_event_open(2)` (since 5.15).
+///
+/// # Errors
+/// As the kernel reports it: `EINVAL` before 5.15.
+pub fn link_create_perf_event<S: Sys>(sys: &S, prog_fd: i32, event_fd: i32) -> Result<i32, Errno> {
+    /// `enum bpf_attach_type`.
+    const BPF_PERF_EVENT: u32 = 41;
+    let mut attr = LinkCreate {
+        prog_fd: prog_fd as u32,
+        target_fd: event_fd as u32,
+        attach_type: BPF_PERF_EVENT,
+        ..LinkCreate::default()
+    };
+    bpf(sys, cmd::LINK_CREATE, attr_bytes(&mut attr))
+}
+
+/// `BPF_LINK_CREATE` of a program that runs at the functions at these addresses, or
+/// (`at_return`) at their return: since 5.18.
+///
+/// # Errors
+/// As the kernel reports it: `EINVAL` before 5.18.
+pub fn link_create_kprobe_multi<S: Sys>(
+    sys: &S,
+    prog_fd: i32,
+    attach_type: u32,
+    addrs: &[u64],
+    at_return: bool,
+) -> Result<i32, Errno> {
+    let mut attr = LinkCreateMulti {
+        prog_fd: prog_fd as u32,
+        attach_type,
+        multi_flags: u32::from(at_return),
+        cnt: addrs.len() as u32,
+        addrs: addrs.as_ptr() as u64,
+        ..LinkCreateMulti::default()
+    };
+    bpf(sys, cmd::LINK_CREATE, attr_bytes(&mut attr))
+}
+
+/// `BPF_RAW_TRACEPOINT_OPEN`: a link to a tracepoint or, without a name, to what the
+/// program was loaded for, of those with `attach_btf_id`.
+///
+/// # Errors
+/// As the kernel reports it: `ENOENT` for a tracepoint that it has not.
+pub fn raw_tracepoint_open<S: Sys>(
+    sys: &S,
+    prog_fd: i32,
+    name: Option<&CStr>,
+) -> Result<i32, Errno> {
+    let mut attr = RawTracepoint {
+        name: name.map_or(0, |name| addr(name.to_bytes_with_nul())),
+        prog_fd: prog_fd as u32,
+    };
+    bpf(sys, cmd::RAW_TRACEPOINT_OPEN, attr_bytes(&mut attr))
 }
 
 /// `BPF_OBJ_PIN` at a path in a bpffs, with mode 0600.

@@ -30,7 +30,7 @@ pub struct Buffer(Mapping);
 /// # Safety
 /// As the call asks: pointers are valid for what it reads and writes.
 #[inline(always)]
-unsafe fn syscall(nr: c_long, [a, b, c]: [usize; 3]) -> Result<usize, Errno> {
+pub(super) unsafe fn syscall(nr: c_long, [a, b, c]: [usize; 3]) -> Result<usize, Errno> {
     let ret: isize;
     // SAFETY: the kernel clobbers rcx, r11 and rax only; that memory may be
     // read and written is the default of asm!, and its validity the caller's.
@@ -51,7 +51,7 @@ unsafe fn syscall(nr: c_long, [a, b, c]: [usize; 3]) -> Result<usize, Errno> {
 /// # Safety
 /// As for [`syscall`].
 #[inline(always)]
-unsafe fn syscall6(nr: c_long, args: [usize; 6]) -> Result<usize, Errno> {
+pub(super) unsafe fn syscall6(nr: c_long, args: [usize; 6]) -> Result<usize, Errno> {
     let [a, b, c, d, e, f] = args;
     let ret: isize;
     // SAFETY: as for `syscall`.

@@ -8,6 +8,8 @@ pub mod attr;
 pub mod bpf;
 #[cfg(target_arch = "x86_64")]
 pub mod linux;
+#[cfg(target_arch = "x86_64")]
+pub mod perf;
 pub mod pod;
 pub mod tcx;
 

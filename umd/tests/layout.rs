@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use bpf_preload_umd::driver;
 use bpf_preload_umd::error::LINE_MAX;
 use bpf_preload_umd::sys::attr::{
-    BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateTcx, LinkDetach, LinkInfo, LinkInfoTcx,
-    LinkUpdate, MapCreate, MapElem, MapFreeze, MapInfo, ObjGetInfo, ObjPin, ProgAttach, ProgInfo,
-    ProgLoad, ProgQuery, cmd,
+    BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkCreateTcx, LinkDetach, LinkInfo,
+    LinkInfoTcx, LinkUpdate, MapCreate, MapElem, MapFreeze, MapInfo, ObjGetInfo, ObjPin, PerfEvent,
+    ProgAttach, ProgInfo, ProgLoad, ProgQuery, RawTracepoint, cmd,
 };
 use bpf_preload_umd::sys::pod::Attr;
 
@@ -53,6 +53,12 @@ fn layouts() -> Vec<Layout> {
         layout!(GetId, "union bpf_attr", "", "id" is "btf_id"),
         layout!(GetId, "union bpf_attr", "", "id" is "start_id"),
         layout!(LinkCreate, "union bpf_attr", "link_create."),
+        layout!(LinkCreateMulti, "union bpf_attr", "link_create.",
+            "multi_flags" is "kprobe_multi.flags", "cnt" is "kprobe_multi.cnt",
+            "syms" is "kprobe_multi.syms", "addrs" is "kprobe_multi.addrs"),
+        layout!(RawTracepoint, "union bpf_attr", "raw_tracepoint."),
+        // Its flags are bits, which have no offset in C.
+        layout!(PerfEvent, "struct perf_event_attr", "", "event_type" is "type", "flags" is ""),
         layout!(ObjGetInfo, "union bpf_attr", "info."),
         layout!(BtfInfo, "struct bpf_btf_info", ""),
         layout!(MapInfo, "struct bpf_map_info", "", "map_type" is "type"),
@@ -145,7 +151,8 @@ fn assert(condition: &str) -> String {
 
 /// A C source that compiles if all is as in `linux/bpf.h`.
 fn uapi_source() -> String {
-    let mut source = "#include <stddef.h>\n#include <linux/bpf.h>\n".to_string();
+    let mut source =
+        "#include <stddef.h>\n#include <linux/bpf.h>\n#include <linux/perf_event.h>\n".to_string();
     source += &layouts().iter().map(Layout::asserts).collect::<String>();
     let since: String = layouts_since_6_6().iter().map(Layout::asserts).collect();
     source += "#include <linux/version.h>\n#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)\n";
@@ -169,6 +176,8 @@ fn uapi_source() -> String {
         ("LINK_UPDATE", cmd::LINK_UPDATE),
         ("LINK_GET_FD_BY_ID", cmd::LINK_GET_FD_BY_ID),
         ("LINK_DETACH", cmd::LINK_DETACH),
+        ("MAP_DELETE_ELEM", cmd::MAP_DELETE_ELEM),
+        ("RAW_TRACEPOINT_OPEN", cmd::RAW_TRACEPOINT_OPEN),
     ] {
         source += &assert(&format!("BPF_{command} == {number}"));
     }

@@ -191,7 +191,7 @@ fn a_pipe_that_takes_nothing_is_not_written_to_for_ever() {
 fn garbage_for_an_image_is_one_line_and_no_load() {
     for (image, what) in [
         (&b""[..], "magic"),
-        (b"BPI\x02 and so on", "magic"),
+        (b"BPI\x03 and so on", "magic"),
         (b"\x7fELF", "magic"),
     ] {
         let fake = FakeKernel::new(&KERNEL);

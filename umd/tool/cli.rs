@@ -30,8 +30,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Load all programs and maps of a BPF object file
     ///
-    /// Programs in sections whose names begin with `?` are left out. Without --pin
-    /// all is unloaded again at once: it was tried whether it can be loaded. Maps that
+    /// Programs in sections whose names begin with `?` are left out. Without --pin or
+    /// --attach all is unloaded again at once: it was tried whether it can be loaded. Maps that
     /// declare `pinning` are shared by their names in /sys/fs/bpf, in either case.
     Load {
         /// The object file
@@ -41,6 +41,13 @@ pub(crate) enum Command {
         /// Names are those of the object, with `_` for each dot.
         #[arg(long, value_name = "DIR")]
         pin: Option<PathBuf>,
+        /// Attach the programs to what the names of their sections say
+        ///
+        /// With --pin, links are pinned beside the programs, as PROGRAM_link; without,
+        /// all stays until SIGINT or SIGTERM, and then goes. Programs that need more
+        /// than a name (an interface, a cgroup) are not attached, and named.
+        #[arg(long)]
+        attach: bool,
     },
     /// Mount a bpffs on DIR, unless one is there, and pin maps_debug, progs_debug, links_debug
     ///

@@ -8,6 +8,7 @@ use bpf_preload_umd::exec::Object;
 use bpf_preload_umd::sys::bpf;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::targets::Search;
+use preload_loader::attach::{self, Attached, Attachment};
 use preload_loader::failure::{Failure, line, number};
 use preload_loader::pins::{PinDir, Pins};
 use preload_loader::{by_name, complete, kernel, object};
@@ -18,6 +19,28 @@ use serde::Serialize;
 pub(crate) struct Loaded {
     programs: Vec<One>,
     maps: Vec<One>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_attached: Vec<NotAttached>,
+}
+
+/// A program that is attached.
+#[derive(Debug, Serialize)]
+struct Link {
+    program: String,
+    attached_to: String,
+    /// None: an event of perf on a kernel that has no links of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct NotAttached {
+    program: String,
+    why: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,15 +62,37 @@ impl fmt::Display for Loaded {
                 }
             }
         }
+        for link in &self.links {
+            let Link {
+                program,
+                attached_to,
+                id,
+                pinned,
+            } = link;
+            write!(f, "link {}: {}, ", line(program), line(attached_to))?;
+            match id {
+                Some(id) => write!(f, "id {id}")?,
+                None => write!(f, "without a link")?,
+            }
+            match pinned {
+                Some(path) => writeln!(f, ", pinned at {}", line(path.display()))?,
+                None => writeln!(f)?,
+            }
+        }
+        for NotAttached { program, why } in &self.not_attached {
+            writeln!(f, "not attached: {} ({why})", line(program))?;
+        }
         Ok(())
     }
 }
 
 /// Loads an object file; pins what it loaded, or unloads it again. Nothing stays
-/// pinned of which nobody could be told.
+/// pinned of which nobody could be told. With `attach` the programs are attached, and
+/// it is called to wait as long as they are to be where nothing is pinned.
 pub(crate) fn load(
     file: &Path,
     pin: Option<&Path>,
+    attach: Option<impl FnOnce() -> Result<(), Failure>>,
     tell: impl FnOnce(&Loaded) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bytes = complete::complete(object::lower(file)?).map_err(|failure| failure.within(file))?;
@@ -78,6 +123,8 @@ pub(crate) fn load(
             .maps()
             .map(|map| one("map", map))
             .collect::<Result<_, Failure>>()?,
+        links: Vec::new(),
+        not_attached: Vec::new(),
     };
     for (name, path, fd) in by_name::missing(&image, &pinned, loaded.maps()) {
         let path = pins.pin(&format!("map {name}"), fd, path)?;
@@ -86,10 +133,52 @@ pub(crate) fn load(
             map.pinned = Some(path);
         }
     }
-    tell(&said)?;
-    pins.keep();
-    if let Some(dir) = dir {
-        dir.keep();
+    // After the pins, before they are kept: it may fail for more reasons.
+    let attached = match attach {
+        Some(_) => attach::attach(&Linux, &image, &loaded).map_err(|f| f.within(file))?,
+        None => Vec::new(),
+    };
+    for attachment in &attached {
+        match attachment {
+            Attachment::Attached(one) => {
+                said.links.push(link(one, dir.as_ref(), &mut pins)?);
+            }
+            Attachment::NotAttached { prog, why } => said.not_attached.push(NotAttached {
+                program: prog.clone(),
+                why: why.clone(),
+            }),
+        }
     }
+    tell(&said)?;
+    match (dir, attach) {
+        (None, Some(wait)) if !said.links.is_empty() => wait()?,
+        (None, _) => {}
+        (Some(dir), _) => dir.keep(),
+    }
+    pins.keep();
     Ok(())
+}
+
+/// What there is to say of an attached program, which is pinned if all is.
+fn link(one: &Attached, dir: Option<&PinDir>, pins: &mut Pins) -> Result<Link, Failure> {
+    let what = format!("link of prog {}", one.prog);
+    let id = one.link().map(|fd| bpf::obj_id(&Linux, fd)).transpose();
+    let id = id.map_err(|errno| Failure::errno(&format!("get id of {what}"), number(errno)))?;
+    let pinned = match (dir, one.link()) {
+        (Some(dir), Some(fd)) => {
+            let path = dir.path(&format!("{}_link", one.prog));
+            Some(pins.pin(&what, fd, path)?)
+        }
+        (Some(_), None) => {
+            let why = "this kernel has no links of events (before 5.15), and without cannot pin";
+            return Err(Failure::new(format!("pin {what}: {why}")));
+        }
+        (None, _) => None,
+    };
+    Ok(Link {
+        program: one.prog.clone(),
+        attached_to: one.section.clone(),
+        id,
+        pinned,
+    })
 }

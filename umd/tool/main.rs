@@ -8,6 +8,7 @@
 
 mod cli;
 mod dump;
+mod interrupt;
 mod load;
 mod mount;
 mod output;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command};
+use interrupt::Interrupt;
 use preload_loader::failure::Failure;
 
 fn main() -> ExitCode {
@@ -32,10 +34,17 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
-        Command::Load { file, pin } => {
-            load::load(file, pin.as_deref(), |said| output::print(said, cli.json))
+        Command::Load { file, pin, attach } => {
+            let interrupt = Interrupt::hold_back()?;
+            let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
+            let hold = || interrupt.wait();
+            load::load(file, pin.as_deref(), attach.then_some(hold), tell)
         }
-        Command::Mount { dir } => mount::mount(dir, |said| output::print(said, cli.json)),
+        Command::Mount { dir } => {
+            let interrupt = Interrupt::hold_back()?;
+            let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
+            mount::mount(dir, tell)
+        }
         Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
         Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),

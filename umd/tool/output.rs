@@ -8,15 +8,18 @@ use std::io::Write as _;
 use preload_loader::failure::Failure;
 use serde::Serialize;
 
-/// Prints what a command has to say: lines for people, one JSON object for others.
+/// Prints what a command has to say.
 pub(crate) fn print<T: Display + Serialize>(said: &T, json: bool) -> Result<(), Failure> {
-    let text = if json {
-        let json = serde_json::to_string(said);
-        json.map_err(|error| Failure::new(format!("write JSON: {error}")))? + "\n"
-    } else {
-        said.to_string()
-    };
-    bytes(text.as_bytes())
+    bytes(text(said, json)?.as_bytes())
+}
+
+/// What a command has to say: lines for people, one JSON object for others.
+pub(crate) fn text<T: Display + Serialize>(said: &T, json: bool) -> Result<String, Failure> {
+    if !json {
+        return Ok(said.to_string());
+    }
+    let json = serde_json::to_string(said);
+    Ok(json.map_err(|error| Failure::new(format!("write JSON: {error}")))? + "\n")
 }
 
 /// Prints bytes as they are.

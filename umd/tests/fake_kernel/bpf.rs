@@ -53,7 +53,7 @@ fn command(cmd: u32) -> (&'static str, usize, &'static [usize]) {
         // the hole behind map_fd; flags
         2 => ("MAP_UPDATE_ELEM", 32, &[4, 24, 28]),
         // kern_version, prog_ifindex
-        5 => ("PROG_LOAD", 112, &[40, 64]),
+        5 => ("PROG_LOAD", 116, &[40, 64, 112]),
         15 => ("OBJ_GET_INFO_BY_FD", 16, &[]),
         // the log
         18 => ("BTF_LOAD", 28, &[8, 12, 20, 24]),

@@ -2,73 +2,11 @@
 //! `load FILE.o` on the running kernel, as root: what it loads is what bpftool,
 //! that is libbpf, makes of the same object. Each test has a mount namespace of its own.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod common;
 
-/// What every source may use.
-const HEADER: &str = r#"
-#define SEC(name) __attribute__((section(name), used))
-#define noinline __attribute__((noinline))
-#define __uint(name, val) int (*name)[val]
-#define __type(name, val) typeof(val) *name
-#define __array(name, val) typeof(val) *name[]
-#define tag(t) __attribute__((btf_decl_tag(t)))
-typedef unsigned int u32;
-typedef unsigned long long u64;
-static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
-static u64 (*bpf_get_current_task)(void) = (void *)35;
-static long (*bpf_tail_call)(void *ctx, void *map, u32 index) = (void *)12;
-static long (*bpf_loop)(u32 n, void *fn, void *ctx, u64 flags) = (void *)181;
-char LICENSE[] SEC("license") = "GPL";
-"#;
+use std::path::Path;
 
-/// Compiles `HEADER` and `source` as `name.bpf.c`.
-fn compile(name: &str, source: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load");
-    std::fs::create_dir_all(&dir).expect("create a directory");
-    let [c, o] = ["c", "o"].map(|end| dir.join(format!("{name}.bpf.{end}")));
-    std::fs::write(&c, format!("{HEADER}{source}")).expect("write the source");
-    let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".into());
-    let output = Command::new(clang)
-        .args([
-            "-target",
-            "bpf",
-            "-mcpu=v3",
-            "-O2",
-            "-g",
-            "-Wno-everything",
-            "-c",
-            "-o",
-        ])
-        .args([&o, &c])
-        .output()
-        .expect("clang cannot be run: install it with tests/setup, or set CLANG");
-    let messages = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "clang: {messages}");
-    o
-}
-
-/// Runs a script with `$tool`, `$object`, and a bpffs at `$dir`: its status and output.
-fn script(object: &Path, script: &str) -> (bool, String) {
-    let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c"])
-        .arg(format!(
-            "exec 2>&1; set -eu; dir=$(mktemp -d /tmp/load_XXXXXX); \
-             trap 'umount $dir; rm -rf $dir $dir.*' EXIT; mount -t bpf bpf $dir; {script}"
-        ))
-        .env("tool", env!("CARGO_BIN_EXE_bpf-preload"))
-        .env("object", object)
-        .output()
-        .expect("unshare cannot be run");
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    (output.status.success(), said)
-}
-
-fn succeeds(object: &Path, text: &str) -> String {
-    let (ok, said) = script(object, text);
-    assert!(ok, "{said}");
-    said
-}
+use common::{compile, script, succeeds};
 
 /// Shows all that is pinned in `$1` without what differs from load to load: ids,
 /// addresses, times. Programs with their instructions and source lines.

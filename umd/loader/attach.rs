@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Attaches programs to what the names of their sections say, where libbpf 1.8 does:
+//! iterators, functions and hooks of the kernel by BTF, tracepoints, probes.
+//!
+//! What needs more than a name (an interface, a cgroup, a map) is left alone, with
+//! the reason: [`Attachment::NotAttached`].
+
+use std::ffi::CString;
+
+use bpf_preload_umd::exec::{Loaded, Object};
+use bpf_preload_umd::sys::linux::Linux;
+use bpf_preload_umd::sys::{Errno, Sys, bpf};
+use preload_image::{Image, Prog};
+
+use crate::failure::{Failure, number};
+use crate::kernel::Kernel;
+use crate::probes;
+use crate::tracefs::Tracefs;
+
+const EINVAL: i32 = 22;
+const EOPNOTSUPP: i32 = 95;
+
+/// What became of one program.
+#[derive(Debug)]
+pub enum Attachment {
+    /// It is attached, as long as this lives or its link is pinned.
+    Attached(Attached),
+    /// It is loaded, and that is all.
+    NotAttached {
+        /// Name of the program.
+        prog: String,
+        /// Why it cannot be attached by its section alone.
+        why: String,
+    },
+}
+
+/// An attached program.
+#[derive(Debug)]
+pub struct Attached {
+    /// Name of the program.
+    pub prog: String,
+    /// What it is attached to: the name of its section.
+    pub section: String,
+    hold: Hold,
+}
+
+impl Attached {
+    /// The link's fd. None for an event of perf before 5.15, which has no link and
+    /// cannot be pinned: the program runs as long as this lives.
+    pub fn link(&self) -> Option<i32> {
+        match &self.hold {
+            Hold::Link(link) => Some(link.0),
+            Hold::Event(_) => None,
+        }
+    }
+}
+
+/// What keeps a program attached.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    /// A BPF link.
+    Link(Fd),
+    /// An event of perf.
+    Event(#[expect(dead_code, reason = "closed when dropped")] Fd),
+}
+
+/// An fd that is closed when dropped.
+#[derive(Debug)]
+pub(crate) struct Fd(pub(crate) i32);
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        Linux.close(self.0);
+    }
+}
+
+/// Attaches the programs of an image that are loaded: all that can be, or none.
+///
+/// # Errors
+/// The first program that the kernel does not attach, and where to.
+pub fn attach<S: Sys>(
+    sys: &S,
+    image: &Image<'_>,
+    loaded: &Loaded<'_, S>,
+) -> Result<Vec<Attachment>, Failure> {
+    let progs = image.progs().iter().zip(loaded.progs());
+    progs
+        .map(|(prog, made)| one(sys, image, &prog, made))
+        .collect()
+}
+
+fn one<S: Sys>(
+    sys: &S,
+    image: &Image<'_>,
+    prog: &Prog,
+    made: Object<'_>,
+) -> Result<Attachment, Failure> {
+    let [name, section] =
+        [made.name, image.str(prog.section)].map(|s| String::from_utf8_lossy(s).into_owned());
+    match hold(sys, prog, &section, made.fd) {
+        Ok(Ok(hold)) => Ok(Attachment::Attached(Attached {
+            prog: name,
+            section,
+            hold,
+        })),
+        Ok(Err(why)) => Ok(Attachment::NotAttached {
+            prog: name,
+            why: why.to_owned(),
+        }),
+        Err(failure) => Err(failure.during(&format!("attach prog {name} to {section}"))),
+    }
+}
+
+/// Attaches a program, or says why it cannot be by its section.
+fn hold<S: Sys>(
+    sys: &S,
+    prog: &Prog,
+    section: &str,
+    fd: i32,
+) -> Result<Result<Hold, &'static str>, Failure> {
+    let (kind, place) = section.split_once('/').unwrap_or((section, ""));
+    // libbpf leaves those alone, too, that do not say where they belong.
+    let nowhere = place.is_empty();
+    let held = match kind {
+        "iter" | "iter.s" => linked(bpf::link_create(sys, fd, prog.attach_type)),
+        "fentry" | "fentry.s" | "fexit" | "fexit.s" | "fmod_ret" | "fmod_ret.s" | "fsession"
+        | "fsession.s" | "freplace" | "lsm" | "lsm.s" | "tp_btf" | "tp_btf.s" => {
+            linked(bpf::raw_tracepoint_open(sys, fd, None))
+        }
+        "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "kprobe.multi"
+        | "kretprobe.multi" | "kprobe.session" | "uprobe" | "uprobe.s" | "uretprobe"
+        | "uretprobe.s"
+            if nowhere =>
+        {
+            return Ok(Err("its section names no function"));
+        }
+        "raw_tp" | "raw_tp.s" | "raw_tp.w" | "raw_tracepoint" | "raw_tracepoint.s"
+        | "raw_tracepoint.w" | "tp" | "tp.s" | "tracepoint" | "tracepoint.s"
+            if nowhere =>
+        {
+            return Ok(Err("its section names no tracepoint"));
+        }
+        "raw_tp" | "raw_tp.s" | "raw_tp.w" | "raw_tracepoint" | "raw_tracepoint.s"
+        | "raw_tracepoint.w" => {
+            let name = CString::new(place).map_err(|_| Failure::new("a name holds a NUL"))?;
+            linked(bpf::raw_tracepoint_open(sys, fd, Some(&name)))
+        }
+        "tp" | "tp.s" | "tracepoint" | "tracepoint.s" => probes::tracepoint(sys, fd, place),
+        "kprobe" | "kretprobe" => probes::kprobe(sys, fd, place, kind == "kretprobe"),
+        "ksyscall" | "kretsyscall" => probes::ksyscall(sys, fd, place, kind == "kretsyscall"),
+        "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
+            kprobe_multi(sys, prog, fd, place, kind == "kretprobe.multi")
+        }
+        "uprobe" | "uprobe.s" => probes::uprobe(sys, fd, place, false),
+        "uretprobe" | "uretprobe.s" => probes::uprobe(sys, fd, place, true),
+        _ => return Ok(Err(not_by_name(kind, prog.prog_type))),
+    };
+    held.map(Ok)
+}
+
+fn linked(made: Result<i32, Errno>) -> Result<Hold, Failure> {
+    match made {
+        Ok(fd) => Ok(Hold::Link(Fd(fd))),
+        Err(errno) => Err(Failure::bare_errno(number(errno))),
+    }
+}
+
+/// All functions that match a pattern, in one link.
+fn kprobe_multi<S: Sys>(
+    sys: &S,
+    prog: &Prog,
+    fd: i32,
+    pattern: &str,
+    at_return: bool,
+) -> Result<Hold, Failure> {
+    let addrs = Tracefs::open()?.functions(pattern.as_bytes())?;
+    if addrs.is_empty() {
+        return Err(Failure::new("no function of that name can be traced"));
+    }
+    if addrs.contains(&0) {
+        return Err(Failure::new("/proc/kallsyms hides addresses"));
+    }
+    let made = bpf::link_create_kprobe_multi(sys, fd, prog.attach_type, &addrs, at_return);
+    match made {
+        Err(errno) if number(errno) == EINVAL && lacks_kprobe_multi(prog.attach_type)? => {
+            let since = match prog.attach_type {
+                KPROBE_SESSION => "BPF_TRACE_KPROBE_SESSION (since 6.10)",
+                _ => "BPF_TRACE_KPROBE_MULTI (since 5.18)",
+            };
+            Err(Failure::new(format!("this kernel has no {since}")))
+        }
+        // What stands in for the function where it is left out; a 64-bit kernel has no
+        // other reason (since 5.18).
+        Err(errno) if number(errno) == EOPNOTSUPP => {
+            Err(Failure::new("this kernel was built without CONFIG_FPROBE"))
+        }
+        made => linked(made),
+    }
+}
+
+/// `BPF_TRACE_KPROBE_SESSION`.
+const KPROBE_SESSION: u32 = 56;
+
+/// Has this kernel never heard of the attach type?
+fn lacks_kprobe_multi(attach_type: u32) -> Result<bool, Failure> {
+    let name: &[u8] = match attach_type {
+        KPROBE_SESSION => b"BPF_TRACE_KPROBE_SESSION",
+        _ => b"BPF_TRACE_KPROBE_MULTI",
+    };
+    let kernel = Kernel::read()?;
+    kernel
+        .has_enumerator(b"bpf_attach_type", name)
+        .map(|has| !has)
+}
+
+/// Why a program's section is not enough.
+fn not_by_name(kind: &str, prog_type: u32) -> &'static str {
+    if kind.starts_with("usdt") {
+        return "usdt is not supported";
+    }
+    if kind.starts_with("uprobe.") || kind.starts_with("uretprobe.") {
+        return "probes in many functions of a file are not supported";
+    }
+    match (kind, prog_type) {
+        ("fentry.multi" | "fentry.multi.s" | "fexit.multi" | "fexit.multi.s", _)
+        | ("fsession.multi" | "fsession.multi.s", _) => "links to many functions are not supported",
+        ("lsm_cgroup", _) => "it needs a cgroup",
+        // enum bpf_prog_type, in its order.
+        (_, 1) => "it needs a socket",
+        (_, 3 | 4) => "it needs an interface",
+        (_, 6) if kind.ends_with("map") => "it needs an entry of a map",
+        (_, 6) => "it needs an interface",
+        (_, 7) => "it needs an event of perf",
+        (_, 8 | 9 | 13 | 15 | 18 | 23 | 25) => "it needs a cgroup",
+        (_, 10..=12 | 19) => "it needs a route",
+        (_, 14 | 16) => "it needs a map of sockets",
+        (_, 20) => "it needs a device",
+        (_, 21) => "it needs a socket",
+        (_, 22 | 30) => "it needs a network namespace",
+        (_, 27) => "it is called through its map of struct_ops",
+        (_, 31) => "it is run, not attached",
+        (_, 32) => "it needs a netfilter hook",
+        _ => "its section does not say where to",
+    }
+}

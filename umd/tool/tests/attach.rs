@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `load FILE.o --attach` on the running kernel, as root: the event happens, and a
+//! counter shows that the program ran. What this kernel cannot do, VMs can
+//! (`tests/vm/cases`).
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{compile, script, succeeds};
+
+/// Shell: the counters of the object, one `name value` a line.
+const COUNTS: &str = r#"
+counts() { bpftool -j map dump pinned $1 | jq -r '.[0].formatted.value[".bss"][] | to_entries[] | "\(.key) \(.value)"'; }
+count() { counts $1 | sed -n "s/^$2 //p"; }
+"#;
+
+#[test]
+fn attached_program_does_not_run() {
+    let probed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probed");
+    let source = probed.with_extension("c");
+    let code = "__attribute__((noinline)) int hit(int x) { return x + 1; }\n\
+                int main(int argc, char **argv) { return hit(argc) - 2; }\n";
+    std::fs::write(&source, code).expect("write the source");
+    let cc = Command::new("cc")
+        .args(["-O1", "-o"])
+        .args([&probed, &source])
+        .status();
+    assert!(cc.expect("cc cannot be run").success());
+    let probed = probed.display();
+    let object = compile(
+        "runs",
+        &format!(
+            r#"
+u64 raw, raw_long, tracepoint, btf, entry, inside, at_return, by_path, each;
+// mkdir is system call 83.
+SEC("raw_tp/sys_enter") int on_raw(u64 *ctx) {{ raw += ctx[1] == 83; return 0; }}
+SEC("raw_tracepoint/sys_exit") int on_raw_long(u64 *ctx) {{ raw_long++; return 0; }}
+SEC("tp/syscalls/sys_enter_mkdir") int on_tp(void *ctx) {{ tracepoint++; return 0; }}
+SEC("tp_btf/sys_enter") int on_btf(u64 *ctx) {{ btf += ctx[1] == 83; return 0; }}
+SEC("uprobe/{probed}:hit") int on_entry(void *ctx) {{ entry++; return 0; }}
+SEC("uprobe/{probed}:hit+0x0") int on_inside(void *ctx) {{ inside++; return 0; }}
+SEC("uretprobe/{probed}:hit") int on_return(void *ctx) {{ at_return++; return 0; }}
+SEC("uprobe/busybox:main") int on_path(void *ctx) {{ by_path++; return 0; }}
+SEC("iter/task") int on_each(void *ctx) {{ each++; return 0; }}"#
+        ),
+    );
+    // busybox is stripped: what cannot be found fails, and nothing of it stays.
+    let (ok, said) = script(
+        &object,
+        "$tool load $object --attach --pin $dir/x; s=$?; ls $dir; exit $s",
+    );
+    assert!(
+        !ok && said.contains("on_path to uprobe/busybox:main: ")
+            && said.contains(" has no function main\n"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+
+    let source = std::fs::read_to_string(object.with_extension("c")).expect("the source");
+    let (_, source) = source.split_once("u64 raw").expect("the variables");
+    let object = compile(
+        "runs",
+        &format!(
+            "u64 raw{}",
+            source
+                .replace("uprobe/busybox:main", "uprobe/env:main")
+                .replace("SEC(\"uprobe/env:main\")", "SEC(\"?uprobe/env:main\")")
+        ),
+    );
+    let said = succeeds(
+        &object,
+        &format!(
+            r#"{COUNTS}
+            $tool load $object --attach --pin $dir/x
+            for n in entry inside at_return each; do test "$(count $dir/x/runs_bss $n)" = 0; done
+            env mkdir $dir.new
+            {probed}
+            cat $dir/x/on_each_link >/dev/null
+            for n in entry inside at_return; do test $(count $dir/x/runs_bss $n) = 1; done
+            # Others make directories, too.
+            for n in tracepoint raw btf; do test $(count $dir/x/runs_bss $n) -ge 1; done
+            test $(count $dir/x/runs_bss each) -gt 5
+            test $(count $dir/x/runs_bss raw_long) -gt 0
+            types=$(for link in $dir/x/*_link; do bpftool -j link show pinned $link | jq -r .type; done)
+            test "$(echo "$types" | sort -u | xargs)" = "iter perf_event raw_tracepoint"
+            rm $dir/x/*_link
+            # The kernel detaches some time after the last reference is gone.
+            for i in $(seq 50); do
+                before=$(counts $dir/x/runs_bss)
+                env mkdir $dir.another.$i
+                after=$(counts $dir/x/runs_bss)
+                [ "$after" != "$before" ] || break
+            done
+            test "$after" = "$before""#
+        ),
+    );
+    assert!(
+        said.contains("link on_tp: tp/syscalls/sys_enter_mkdir, id "),
+        "{said}"
+    );
+    assert!(said.contains("/x/on_each_link\n"), "{said}");
+}
+
+#[test]
+fn held_links_stay_after_the_signal() {
+    let object = compile(
+        "held",
+        r#"
+u64 raw;
+SEC("raw_tp/sys_enter") int on_raw(u64 *ctx) { raw += ctx[1] == 83; return 0; }
+SEC("xdp") int on_packet(void *ctx) { return 2; }
+SEC("tc") int on_skb(void *ctx) { return 0; }
+SEC("cgroup_skb/egress") int on_egress(void *ctx) { return 1; }
+SEC("socket") int on_socket(void *ctx) { return 1; }
+SEC("raw_tp") int nowhere(void *ctx) { return 0; }
+SEC("syscall") int run(void *ctx) { return 0; }"#,
+    );
+    let said = succeeds(
+        &object,
+        r#"for signal in TERM HUP; do
+            $tool -j load $object --attach >$dir.said &
+            until grep -q links $dir.said; do kill -0 $!; done
+            id=$(jq '.links[0].id' $dir.said)
+            prog=$(jq '.programs[0].id' $dir.said)
+            bpftool link show id $id >/dev/null
+            kill -$signal $!
+            wait $!
+            # The kernel frees either some time after the last reference is gone.
+            for i in $(seq 100); do bpftool link show id $id >$dir.link 2>&1 || break; sleep 0.1; done
+            fails bpftool link show id $id >/dev/null 2>&1
+            for i in $(seq 100); do bpftool prog show id $prog >$dir.prog 2>&1 || break; sleep 0.1; done
+            fails bpftool prog show id $prog >/dev/null 2>&1
+        done
+        jq -r '.not_attached[] | .program + ": " + .why' $dir.said"#,
+    );
+    assert_eq!(
+        said,
+        "on_packet: it needs an interface\non_skb: it needs an interface\n\
+         on_egress: it needs a cgroup\non_socket: it needs a socket\n\
+         nowhere: its section names no tracepoint\nrun: it is run, not attached\n"
+    );
+}
+
+#[test]
+fn signal_leaves_pins_or_mounts() {
+    let object = compile(
+        "interrupted",
+        r#"
+struct { __uint(type, 2); __type(key, u32); __type(value, u32); __uint(max_entries, 1); } numbers SEC(".maps");
+SEC("raw_tp/sys_enter") int on_raw(u64 *ctx) { u32 k = 0; return !!bpf_map_lookup_elem(&numbers, &k); }"#,
+    );
+    let said = succeeds(
+        &object,
+        r#"interrupted=0 done=0 m=$dir.mount
+        mkdir $m
+        # From before it has begun to after it is done.
+        for i in $(seq 1 60); do
+            $tool load $object --pin $dir/x --attach >/dev/null 2>$dir.err & pid=$!
+            sleep 0.00$(printf %02d $i)
+            kill -TERM $pid 2>/dev/null || :
+            if wait $pid; then
+                test -e $dir/x/on_raw_link; rm -r $dir/x; done=$((done + 1))
+            else
+                test ! -e $dir/x; interrupted=$((interrupted + 1))
+            fi
+            $tool mount $m >/dev/null 2>$dir.err & pid=$!
+            sleep 0.00$(printf %02d $i)
+            kill -TERM $pid 2>/dev/null || :
+            if wait $pid; then
+                test -e $m/progs_debug; umount $m
+            else
+                fails grep " $m " /proc/mounts
+            fi
+        done
+        echo interrupted $interrupted done $done
+        # Where nobody reads: it is not stuck for ever.
+        mkfifo $dir.fifo
+        exec 3<>$dir.fifo
+        dd if=/dev/zero of=$dir.fifo oflag=nonblock bs=4096 count=100 2>/dev/null || :
+        $tool load $object --pin $dir/x >$dir.fifo 2>$dir.err & pid=$!
+        until test -e $dir/x/on_raw; do kill -0 $pid; done
+        sleep 0.2
+        test -e $dir/x/on_raw
+        kill -TERM $pid
+        fails wait $pid
+        test ! -e $dir/x
+        cat $dir.err"#,
+    );
+    assert!(
+        said.ends_with("bpf-preload: interrupted by SIGTERM\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn impossible_attachment_is_not_explained() {
+    for (section, words) in [
+        ("raw_tp/no_such_event", "raw_tp/no_such_event: ENOENT (2)"),
+        (
+            "tp/sched/no_such",
+            "tp/sched/no_such: read tracefs events/sched/no_such/id: ENOENT (2)",
+        ),
+        ("tp/sched", "tp/sched: no CATEGORY/NAME of a tracepoint"),
+        (
+            "uprobe//no/such/file:f",
+            "uprobe//no/such/file:f: read /no/such/file: ENOENT (2)",
+        ),
+        (
+            "uprobe//etc/passwd:f",
+            "uprobe//etc/passwd:f: /etc/passwd is no ELF file",
+        ),
+        (
+            "uprobe/no_such_program:f",
+            "uprobe/no_such_program:f: no no_such_program where programs or libraries are",
+        ),
+        (
+            "uprobe//bin/sh:f+x",
+            "uprobe//bin/sh:f+x: offset x is no number",
+        ),
+        ("uprobe//bin/sh", "uprobe//bin/sh: no FILE:FUNCTION"),
+        (
+            "uretprobe//bin/sh:f+1",
+            "uretprobe//bin/sh:f+1: the return of a function has no offset",
+        ),
+    ] {
+        let source = format!("SEC(\"{section}\") int p(void *ctx) {{ return 0; }}");
+        let object = compile("impossible", &source);
+        let (ok, said) = script(
+            &object,
+            "$tool load $object --attach --pin $dir/x; s=$?; ls $dir; exit $s",
+        );
+        let line = format!(": attach prog p to {words}\n");
+        assert!(
+            !ok && said.ends_with(&line) && said.lines().count() == 1,
+            "{section}: {said}"
+        );
+    }
+    let object = compile(
+        "impossible_iter",
+        "SEC(\"iter/no_such\") int p(void *ctx) { return 0; }",
+    );
+    let (ok, said) = script(&object, "$tool load $object --attach");
+    assert!(
+        !ok && said.ends_with(": load prog p: bpf_iter_no_such is not in kernel BTF\n"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
