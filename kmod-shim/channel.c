@@ -7,6 +7,7 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/ctype.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/pid.h>
@@ -175,9 +176,21 @@ void channel_close(struct session *session)
 	fput(session->log);
 }
 
+/* Who looks through all descriptors, as lsof does, has one for a moment, too. */
+#define SHARED_ROUNDS		20
+#define SHARED_ROUND_MS		10
+
 bool channel_is_shared(const struct session *session)
 {
-	return file_count(session->channel) > 1 || file_count(session->log) > 1;
+	unsigned int round;
+
+	for (round = 0; round < SHARED_ROUNDS; round++) {
+		if (file_count(session->channel) == 1 &&
+		    file_count(session->log) == 1)
+			return false;
+		msleep(SHARED_ROUND_MS);
+	}
+	return true;
 }
 
 int channel_install(struct session *session, struct file *btf)

@@ -95,7 +95,7 @@ static int preload(struct bpf_preload_info *info)
 
 	/* A kernel thread has no way back to user mode: see links.c. */
 	if (current->flags & PF_KTHREAD) {
-		pr_warn("left empty: mounted by a kernel thread\n");
+		pr_warn("no files: a kernel thread asks for them\n");
 		return -EOPNOTSUPP;
 	}
 	/*
@@ -105,7 +105,7 @@ static int preload(struct bpf_preload_info *info)
 	 * a container (since 6.9) act as that user.
 	 */
 	if (!uid_eq(current_fsuid(), GLOBAL_ROOT_UID)) {
-		pr_warn("left empty: the files would belong to user %u\n",
+		pr_warn("no files: they would belong to user %u\n",
 			from_kuid(&init_user_ns, current_fsuid()));
 		return -EPERM;
 	}

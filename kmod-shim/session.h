@@ -62,7 +62,7 @@ bool strays_kill(void);
 /* channel.c: give @session its two files, or a negative errno and no file. */
 int channel_open(struct session *session);
 void channel_close(struct session *session);
-/* Has anybody but @session one of them? */
+/* Does anybody but @session keep one of them? Sleeps a while to be sure. */
 bool channel_is_shared(const struct session *session);
 /* In the new process: make the files its fd 0, 1 and 2, and @btf its fd 3. */
 int channel_install(struct session *session, struct file *btf);

@@ -50,5 +50,5 @@ wait $job || :
 # user's, readable in the container: there are none then.
 eventually 3 no_bpf_objects
 /files/delegate /tmp/bpf fsuid sh -c 'test -z "$(ls -A /tmp/bpf)"'
-log_lines | grep 'left empty: .*user 1000'
+log_lines | grep 'no files: .*user 1000$'
 test "$(log_lines | wc -l)" = 1
