@@ -23,7 +23,7 @@ for case in /files/cases/*.sh; do
 	name=$(basename "$case" .sh)
 	echo "<5>bpf_preload_vm: case $name" >/dev/kmsg
 	status=0
-	timeout $((120 * slowness)) sh -eu -c '. /files/ktap.sh; set -x; . "$0"' "$case" >/tmp/out 2>&1 || status=$?
+	timeout $((120 * $(slowness_now))) sh -eu -c '. /files/ktap.sh; set -x; . "$0"' "$case" >/tmp/out 2>&1 || status=$?
 	reason=$(sed -n 's/^SKIP //p' /tmp/out)
 	left=$( (clean_up) 2>&1 ) || { status=1; echo "left behind: $left" >>/tmp/out; }
 	case $status in

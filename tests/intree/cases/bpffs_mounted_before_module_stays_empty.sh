@@ -10,9 +10,11 @@ test -z "$(ls $bpffs)"
 mount -t bpf -o remount bpf $bpffs
 test -z "$(ls $bpffs)"
 mv /tmp/later.ko "$ko"
-mount -t bpf -o remount bpf $bpffs
-test -e $bpffs/links.debug
+# More than once only where the driver misses the deadline on a busy host.
+filled() { mount -t bpf -o remount bpf $bpffs && [ -e $bpffs/links.debug ]; }
+eventually 5 filled
 rmmod $module
 rm $bpffs/maps.debug
+patient
 mount -t bpf -o remount bpf $bpffs
 test -e $bpffs/maps.debug

@@ -3,6 +3,7 @@
 # that creates nothing, or it would own files that list the host's BPF. Nor does
 # it run the driver or write to the log. The host's root restores them.
 
+patient
 mkdir -p /tmp/bpf
 told=$(mktemp)
 /files/delegate /tmp/bpf sh -c 'echo $$ >&2; exec sleep 100' 2>"$told" &

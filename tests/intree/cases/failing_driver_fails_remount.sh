@@ -3,6 +3,7 @@
 # next remount brings what the failed one did not.
 
 remount() { mount -t bpf -o remount bpf $bpffs; }
+one_link_less() { [ "$(bpftool link show | grep -c ': iter ')" = $((links - 1)) ]; }
 remount_restores() { remount && [ -e $bpffs/links.debug ]; }
 
 echo "exec /files/hostile" | use_driver
@@ -28,7 +29,7 @@ done
 # One file is missing, the set is not whole: what is there is not touched.
 remount_restores
 rm $bpffs/maps.debug
-sleep 3
+eventually 3 one_link_less
 echo "exec /files/hostile exit-code" >/tmp/driver
 remount
 test ! -e $bpffs/maps.debug

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # The core in this tree pins a third file.
 
+patient
 mount_bpffs
 test "$(ls $bpffs | paste -sd' ' -)" = "links.debug maps.debug progs.debug"
 test "$(stat -c '%a %u' $bpffs/links.debug)" = "400 0"

@@ -2,6 +2,7 @@
 # Remounts, removals, readers and further mounts at once: no complaint of the
 # kernel, no remount that fails, and the files are there at the end.
 
+patient
 mount_bpffs
 remounts() { for n in $(seq 50); do mount -t bpf -o remount bpf $bpffs || exit 1; done; }
 removals() { for n in $(seq 50); do rm $bpffs/maps.debug $bpffs/links.debug || :; done; }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Pins, directories, options and the mode stay as they are.
 
+patient
 mount_bpffs
 mkdir $bpffs/dir
 chmod 750 $bpffs

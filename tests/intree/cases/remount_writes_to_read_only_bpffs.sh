@@ -5,6 +5,7 @@
 remount() { mount -t bpf -o "remount,$1" bpf $bpffs; }
 is_option() { grep " $bpffs bpf $1" /proc/mounts; }
 
+patient
 mount_bpffs
 rm $bpffs/maps.debug
 remount ro

@@ -9,6 +9,7 @@ inodes() { (cd $bpffs && stat -c '%n %i' *.debug) | grep -v "^${1:-none} "; }
 all="links.debug maps.debug progs.debug"
 complete() { [ "$(ls $bpffs | paste -sd' ' -)" = "$all" ]; }
 
+patient
 mount_bpffs
 for remount in remount_by_mount remount_by_fsconfig; do
 	before=$(inodes)

@@ -14,7 +14,7 @@ rm -f /tmp/enough
 reload &
 pid=$!
 populated=0 empty=0
-end=$(($(now_cs) + 300))
+end=$(($(now_cs) + 300 * slowness))
 while [ "$(now_cs)" -lt $end ]; do
 	mount_bpffs
 	if [ -e $bpffs/progs.debug ]; then
