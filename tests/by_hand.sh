@@ -20,6 +20,18 @@ churn=$TMPDIR/churn readings=1000
 export churn readings
 ../bpf/compile churn "$churn"
 
+# The host tool and, for its containers, what guests have under /files.
+tool=$PWD/../../target/bpf-preload
+[ -x "$tool" ] || { echo "by_hand.sh: no host tool: run make tool" >&2; exit 1; }
+cp "$tool" "$TMPDIR"
+container_sh=$PWD/container.sh tool=$TMPDIR/bpf-preload objects=$TMPDIR/objects
+attach=$TMPDIR/attach with_token=$TMPDIR/with_token
+export container_sh tool objects attach with_token
+../bpf/token/compile "$objects"
+for program in attach with_token; do
+	gcc -O2 -Wall -Wextra -Werror -static -o "$TMPDIR/$program" "guest/$program.c"
+done
+
 status=0
 for case in cases/*_by_hand*.sh; do
 	unshare --mount busybox sh -eu -c '. ./ktap.sh; set -x; . "$0"' "./$case" >"$TMPDIR/out" 2>&1 || {

@@ -13,6 +13,8 @@ pub struct Failure {
     line: String,
     /// All that the verifier said, if it was the verifier.
     log: Vec<u8>,
+    /// What the kernel answered, if it was the kernel that refused.
+    errno: Option<i32>,
 }
 
 impl Failure {
@@ -22,6 +24,7 @@ impl Failure {
         Failure {
             line: line(text.into()),
             log: Vec::new(),
+            errno: None,
         }
     }
 
@@ -40,10 +43,12 @@ impl Failure {
             116 => "ESTALE".into(),
             errno => String::from_utf8_lossy(error::errno_name(errno)),
         };
-        Failure::new(match &*name {
+        let mut failure = Failure::new(match &*name {
             "" => format!("errno {errno}"),
             name => format!("{name} ({errno})"),
-        })
+        });
+        failure.errno = Some(errno);
+        failure
     }
 
     /// A file could not be read or written.
@@ -56,15 +61,21 @@ impl Failure {
     }
 
     /// With the file that it is about.
-    pub fn within(self, file: &Path) -> Self {
-        let line = format!("{}: {}", file.display(), self.line);
-        Failure::new(line).with_log(&self.log)
+    pub fn within(mut self, file: &Path) -> Self {
+        self.line = line(format!("{}: {}", file.display(), self.line));
+        self
+    }
+
+    /// With what is known of the cause.
+    pub fn because(mut self, cause: &str) -> Self {
+        self.line = line(format!("{}: {cause}", self.line));
+        self
     }
 
     /// With the step that it ended.
-    pub fn during(self, step: &str) -> Self {
-        let line = format!("{step}: {}", self.line);
-        Failure::new(line).with_log(&self.log)
+    pub fn during(mut self, step: &str) -> Self {
+        self.line = line(format!("{step}: {}", self.line));
+        self
     }
 
     /// With the verifier's log.
@@ -78,10 +89,17 @@ impl Failure {
         &self.log
     }
 
+    /// What the kernel answered, if it was the kernel that refused.
+    pub fn os_error(&self) -> Option<i32> {
+        self.errno
+    }
+
     /// The executor's line, which begins with the driver's name.
     pub fn of(error: &Error) -> Self {
         let line = String::from_utf8_lossy(error.line());
-        Failure::new(line.strip_prefix("bpf_preload: ").unwrap_or(&line))
+        let mut failure = Failure::new(line.strip_prefix("bpf_preload: ").unwrap_or(&line));
+        failure.errno = error.errno().map(number);
+        failure
     }
 }
 

@@ -84,6 +84,22 @@ impl Kernel {
         })
     }
 
+    /// Names and values of an enum; empty if there is none of this name.
+    ///
+    /// # Errors
+    /// The BTF is damaged.
+    pub fn enumerators(&self, of: &[u8]) -> Result<Vec<(String, u64)>, Failure> {
+        let mut found = Vec::new();
+        self.find(kind::ENUM, of, |btf, ty| {
+            found.extend((0..ty.vlen()).map(|index| {
+                let (name, value) = btf.enumerator(ty, index);
+                (String::from_utf8_lossy(btf.str(name)).into_owned(), value)
+            }));
+            true
+        })?;
+        Ok(found)
+    }
+
     /// Size of a struct in bytes, if there is one of this name.
     ///
     /// # Errors

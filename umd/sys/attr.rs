@@ -35,6 +35,7 @@ pub mod cmd {
     pub const LINK_UPDATE: u32 = 29;
     pub const LINK_GET_FD_BY_ID: u32 = 30;
     pub const LINK_DETACH: u32 = 34;
+    pub const TOKEN_CREATE: u32 = 36;
 }
 
 macro_rules! attr {
@@ -350,3 +351,60 @@ attr! {
         nr_line_info: u32 = 148,
     }
 }
+
+attr! {
+    /// `BPF_TOKEN_CREATE`
+    TokenCreate, 8 {
+        flags: u32 = 0,
+        bpffs_fd: u32 = 4,
+    }
+}
+
+attr! {
+    /// `struct bpf_token_info`: a bit for each command, map type, program type and attach type.
+    TokenInfo, 32 {
+        allowed_cmds: u64 = 0,
+        allowed_maps: u64 = 8,
+        allowed_progs: u64 = 16,
+        allowed_attachs: u64 = 24,
+    }
+}
+
+/// `BPF_F_TOKEN_FD`: the attr has the fd of a token.
+pub const BPF_F_TOKEN_FD: u32 = 1 << 16;
+
+/// Where a command takes a token: names and offsets of two fields of 4 bytes. The blob
+/// has no token, the structs above end before these.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenAt {
+    /// The command.
+    pub cmd: u32,
+    /// The field that gets [`BPF_F_TOKEN_FD`].
+    pub flags: (&'static str, usize),
+    /// The field of the token's fd.
+    pub fd: (&'static str, usize),
+}
+
+/// All commands that take a token.
+pub const TOKEN_AT: [TokenAt; 4] = [
+    TokenAt {
+        cmd: cmd::MAP_CREATE,
+        flags: ("map_flags", 16),
+        fd: ("map_token_fd", 76),
+    },
+    TokenAt {
+        cmd: cmd::PROG_LOAD,
+        flags: ("prog_flags", 44),
+        fd: ("prog_token_fd", 144),
+    },
+    TokenAt {
+        cmd: cmd::BTF_LOAD,
+        flags: ("btf_flags", 32),
+        fd: ("btf_token_fd", 36),
+    },
+    TokenAt {
+        cmd: cmd::BTF_GET_FD_BY_ID,
+        flags: ("open_flags", 8),
+        fd: ("fd_by_id_token_fd", 12),
+    },
+];

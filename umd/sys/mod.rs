@@ -12,6 +12,7 @@ pub mod linux;
 pub mod perf;
 pub mod pod;
 pub mod tcx;
+pub mod token;
 
 /// A positive error number of the kernel, `E*` of `libc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

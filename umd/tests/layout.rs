@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use bpf_preload_umd::driver;
 use bpf_preload_umd::error::LINE_MAX;
 use bpf_preload_umd::sys::attr::{
-    BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkCreateTcx, LinkDetach, LinkInfo,
-    LinkInfoTcx, LinkUpdate, MapCreate, MapElem, MapFreeze, MapInfo, ObjGetInfo, ObjPin, PerfEvent,
-    ProgAttach, ProgInfo, ProgLoad, ProgQuery, RawTracepoint, cmd,
+    BPF_F_TOKEN_FD, BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkCreateTcx,
+    LinkDetach, LinkInfo, LinkInfoTcx, LinkUpdate, MapCreate, MapElem, MapFreeze, MapInfo,
+    ObjGetInfo, ObjPin, PerfEvent, ProgAttach, ProgInfo, ProgLoad, ProgQuery, RawTracepoint,
+    TOKEN_AT, TokenCreate, TokenInfo, cmd,
 };
 use bpf_preload_umd::sys::pod::Attr;
 
@@ -251,6 +252,73 @@ fn no_field_is_elsewhere_in_the_running_kernel() {
             .member(reader.find("bpf_attr"), "no_such_field")
             .is_none()
     );
+}
+
+/// Struct, name, offset and size of each field that has to do with a token.
+fn token_fields() -> impl Iterator<Item = (&'static str, String, usize, usize)> {
+    let create = TokenCreate::FIELDS.iter();
+    let create =
+        create.map(|(name, at, size)| ("bpf_attr", format!("token_create.{name}"), *at, *size));
+    let info = TokenInfo::FIELDS.iter();
+    let info = info.map(|(name, at, size)| ("bpf_token_info", name.to_string(), *at, *size));
+    let taken = TOKEN_AT.into_iter().flat_map(|at| [at.flags, at.fd]);
+    let taken = taken.map(|(name, at)| ("bpf_attr", name.to_string(), at, 4));
+    create.chain(info).chain(taken)
+}
+
+#[test]
+fn no_token_field_is_elsewhere_in_linux_bpf_h() {
+    let source = |condition: &str| {
+        format!(
+            "#include <stddef.h>\n#include <linux/bpf.h>\n{}",
+            assert(condition)
+        )
+    };
+    if compiles(&source("BPF_TOKEN_CREATE >= 0")).is_err() {
+        eprintln!("skipped: the installed linux/bpf.h has no BPF_TOKEN_CREATE (since 6.9)");
+        return;
+    }
+    let mut conditions = vec![
+        format!("BPF_TOKEN_CREATE == {}", cmd::TOKEN_CREATE),
+        format!("BPF_F_TOKEN_FD == {BPF_F_TOKEN_FD}"),
+    ];
+    let newer = compiles(&source("sizeof(struct bpf_token_info) > 0")).is_ok();
+    for (of, field, at, size) in token_fields() {
+        let c = if of == "bpf_attr" {
+            "union bpf_attr"
+        } else {
+            "struct bpf_token_info"
+        };
+        if newer || of == "bpf_attr" && field != "fd_by_id_token_fd" {
+            conditions.push(format!("offsetof({c}, {field}) == {at}"));
+            conditions.push(format!("sizeof((({c} *)0)->{field}) == {size}"));
+        }
+    }
+    for condition in conditions {
+        assert_eq!(compiles(&source(&condition)), Ok(()), "{condition}");
+    }
+    assert!(compiles(&source("offsetof(union bpf_attr, prog_token_fd) == 148")).is_err());
+}
+
+#[test]
+fn no_token_field_is_elsewhere_in_the_running_kernel() {
+    let Ok(btf) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        eprintln!("skipped: no kernel BTF (CONFIG_DEBUG_INFO_BTF)");
+        return;
+    };
+    let reader = Reader::new(&btf);
+    let has = |name: &str| reader.types().iter().any(|ty| ty.0 == name);
+    if !has("bpf_token") {
+        eprintln!("skipped: this kernel has no tokens (since 6.9)");
+        return;
+    }
+    let newer = has("bpf_token_info");
+    for (of, field, at, size) in token_fields() {
+        if newer || of == "bpf_attr" && field != "fd_by_id_token_fd" {
+            let found = reader.member(reader.find(of), &field);
+            assert_eq!(found, Some((8 * at as u32, size as u32)), "{of} {field}");
+        }
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line: all that help, manual page and completion are made of.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use preload_loader::failure::Failure;
+use preload_loader::grants::{Grants, Set};
+use preload_loader::token::Token;
 
 /// Loads BPF objects, and fills a bpffs with the listings of the preload driver.
 #[derive(Debug, Parser)]
@@ -48,15 +51,33 @@ pub(crate) enum Command {
         /// than a name (an interface, a cgroup) are not attached, and named.
         #[arg(long)]
         attach: bool,
+        #[command(flatten)]
+        token: TokenArgs,
     },
     /// Mount a bpffs on DIR, unless one is there, and pin maps_debug, progs_debug, links_debug
     ///
     /// These list all BPF maps, programs and links of the machine to who reads
     /// them. No kernel module is needed. Listings that this kernel has no
     /// iterator for are left out, and named. If anything fails, DIR is as before.
+    ///
+    /// If a bpffs is there and delegates to this user namespace, they are loaded with its BPF
+    /// token. With --userns instead, a bpffs that delegates is mounted for a container:
+    /// nothing is loaded. That takes CAP_SYS_ADMIN in the initial user namespace.
     Mount {
         /// An existing directory
         dir: PathBuf,
+        /// Mount a bpffs for this container: a process, or a user namespace by its file
+        ///
+        /// Of a process, DIR is what that process sees; of a user namespace, DIR is here.
+        #[arg(long, value_name = "PID|PATH", requires = "delegate")]
+        userns: Option<String>,
+        #[command(flatten)]
+        delegate: DelegateArgs,
+    },
+    /// What BPF tokens allow, and what objects need of them
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
     },
     /// Show what is in a BPF object file, or in an image that it was lowered to
     ///
@@ -87,6 +108,92 @@ pub(crate) enum Command {
     },
     /// Print the manual page, in roff
     Man,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Show what the bpffs on DIR delegates, and what a token of it allows
+    Show {
+        /// The directory that it is mounted on
+        dir: PathBuf,
+    },
+    /// Print the least that has to be delegated for object files to be loaded here
+    Needs {
+        /// The object files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// As settings of a systemd unit (since 258), not as mount options
+        #[arg(long)]
+        systemd: bool,
+    },
+}
+
+/// What is delegated to a container.
+#[derive(Debug, Args)]
+#[group(id = "delegate", multiple = true, requires = "userns")]
+pub(crate) struct DelegateArgs {
+    /// Commands of bpf(2): names of linux/bpf.h without their prefix, joined by `:` or `,`; any
+    #[arg(long, value_name = "LIST")]
+    delegate_cmds: Option<String>,
+    /// Types of maps
+    #[arg(long, value_name = "LIST")]
+    delegate_maps: Option<String>,
+    /// Types of programs
+    #[arg(long, value_name = "LIST")]
+    delegate_progs: Option<String>,
+    /// Attach types: what a program is loaded with; 0, that of most, is cgroup_inet_ingress
+    #[arg(long, value_name = "LIST")]
+    delegate_attachs: Option<String>,
+    /// The least that this object file needs to be loaded; may be repeated
+    #[arg(long = "for", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl DelegateArgs {
+    /// All together.
+    pub(crate) fn grants(&self) -> Result<Grants, Failure> {
+        let mut grants = Grants::needed_by(&self.files)?;
+        for (set, list) in [
+            (Set::Cmds, &self.delegate_cmds),
+            (Set::Maps, &self.delegate_maps),
+            (Set::Progs, &self.delegate_progs),
+            (Set::Attachs, &self.delegate_attachs),
+        ] {
+            if let Some(list) = list {
+                grants.add(set, set.parse(list)?);
+            }
+        }
+        Ok(grants)
+    }
+}
+
+/// Which BPF token a load is to use.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Load with the BPF token of the bpffs on DIR; '' for none at all
+    ///
+    /// Without it, that of /sys/fs/bpf is used if it gives one. LIBBPF_BPF_TOKEN_PATH in the
+    /// environment stands for this option.
+    #[arg(long, value_name = "DIR")]
+    token: Option<OsString>,
+    /// Load with the BPF token that the caller left open as FD; none if negative
+    #[arg(
+        long,
+        value_name = "FD",
+        conflicts_with = "token",
+        allow_negative_numbers = true
+    )]
+    token_fd: Option<i32>,
+}
+
+impl TokenArgs {
+    /// As the loader has it.
+    pub(crate) fn token(&self) -> Token {
+        match self.token_fd {
+            Some(fd) => Token::Fd(fd),
+            None => Token::of(self.token.as_deref().map(Path::new)),
+        }
+    }
 }
 
 /// The completion script for a shell.

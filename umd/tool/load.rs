@@ -11,6 +11,7 @@ use bpf_preload_umd::targets::Search;
 use preload_loader::attach::{self, Attached, Attachment};
 use preload_loader::failure::{Failure, line, number};
 use preload_loader::pins::{PinDir, Pins};
+use preload_loader::token::{Token, WithToken};
 use preload_loader::{by_name, complete, kernel, object};
 use serde::Serialize;
 
@@ -93,13 +94,22 @@ pub(crate) fn load(
     file: &Path,
     pin: Option<&Path>,
     attach: Option<impl FnOnce() -> Result<(), Failure>>,
+    token: &Token,
     tell: impl FnOnce(&Loaded) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bytes = complete::complete(object::lower(file)?).map_err(|failure| failure.within(file))?;
     let image = object::parse(&bytes)?;
     let mut memory = kernel::memory();
+    let sys = WithToken::new(Linux, token)?;
     let pinned = by_name::find(&image).map_err(|failure| failure.within(file))?;
-    let loaded = kernel::load(&Linux, &image, &pinned, Search::All, &mut memory)
+    let loaded = sys
+        .judge(kernel::load(
+            &sys,
+            &image,
+            &pinned,
+            Search::All,
+            &mut memory,
+        ))
         .map_err(|failure| failure.within(file))?;
     let dir = pin.map(PinDir::open).transpose()?;
     let mut pins = Pins::default();
@@ -135,7 +145,7 @@ pub(crate) fn load(
     }
     // After the pins, before they are kept: it may fail for more reasons.
     let attached = match attach {
-        Some(_) => attach::attach(&Linux, &image, &loaded).map_err(|f| f.within(file))?,
+        Some(_) => attach::attach(&sys, &image, &loaded).map_err(|f| f.within(file))?,
         None => Vec::new(),
     };
     for attachment in &attached {

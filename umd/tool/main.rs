@@ -13,12 +13,13 @@ mod load;
 mod mount;
 mod output;
 mod relo;
+mod token;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, TokenCommand};
 use interrupt::Interrupt;
 use preload_loader::failure::Failure;
 
@@ -34,17 +35,36 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
-        Command::Load { file, pin, attach } => {
+        Command::Load {
+            file,
+            pin,
+            attach,
+            token,
+        } => {
             let interrupt = Interrupt::hold_back()?;
             let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
             let hold = || interrupt.wait();
-            load::load(file, pin.as_deref(), attach.then_some(hold), tell)
+            let token = token.token();
+            load::load(file, pin.as_deref(), attach.then_some(hold), &token, tell)
         }
-        Command::Mount { dir } => {
+        Command::Mount {
+            dir,
+            userns: Some(container),
+            delegate,
+        } => token::delegate(dir, container, &delegate.grants()?, |said| {
+            output::print(said, cli.json)
+        }),
+        Command::Mount { dir, .. } => {
             let interrupt = Interrupt::hold_back()?;
             let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
             mount::mount(dir, tell)
         }
+        Command::Token { command } => match command {
+            TokenCommand::Show { dir } => output::print(&token::show(dir)?, cli.json),
+            TokenCommand::Needs { files, systemd } => {
+                output::print(&token::needs(files, *systemd)?, cli.json)
+            }
+        },
         Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
         Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),

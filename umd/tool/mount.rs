@@ -12,6 +12,7 @@ use preload_loader::failure::Failure;
 use preload_loader::kernel::{self, Kernel};
 use preload_loader::object;
 use preload_loader::pins::{Pins, is_bpffs, pin_name};
+use preload_loader::token::{Token, WithToken};
 use rustix::mount::{MountFlags, UnmountFlags};
 use serde::Serialize;
 
@@ -56,6 +57,8 @@ pub(crate) fn mount(
         .map_err(|error| Failure::io("look at", dir, &error))?;
     let kernel = Kernel::read()?;
     let mount = Mount::unless_there(&dir)?;
+    // In a container it is its bpffs that gives the right to load.
+    let sys = WithToken::new(Linux, &Token::Try(dir.clone()))?;
     let mut pins = Pins::default();
     let mut said = Mounted {
         mounted: mount.ours,
@@ -64,7 +67,7 @@ pub(crate) fn mount(
         dir: dir.clone(),
     };
     for (_, image) in images::PLAIN {
-        fill(image, &kernel, &mut pins, &mut said)?;
+        fill(image, &sys, &kernel, &mut pins, &mut said)?;
     }
     if said.pinned.is_empty() {
         let LeftOut { name, missing } = said
@@ -81,7 +84,13 @@ pub(crate) fn mount(
 }
 
 /// Loads one image and pins its links.
-fn fill(bytes: &[u8], kernel: &Kernel, pins: &mut Pins, said: &mut Mounted) -> Result<(), Failure> {
+fn fill(
+    bytes: &[u8],
+    sys: &WithToken,
+    kernel: &Kernel,
+    pins: &mut Pins,
+    said: &mut Mounted,
+) -> Result<(), Failure> {
     let image = object::parse(bytes)?;
     if let Some(missing) = missing_iterator(&image, kernel)? {
         let names = image.progs().iter().map(|prog| prog.link_name);
@@ -92,7 +101,8 @@ fn fill(bytes: &[u8], kernel: &Kernel, pins: &mut Pins, said: &mut Mounted) -> R
         return Ok(());
     }
     let mut memory = kernel::memory();
-    let loaded = kernel::load(&Linux, &image, &[], Search::First, &mut memory)?;
+    let loaded = kernel::load(sys, &image, &[], Search::First, &mut memory);
+    let loaded = sys.judge(loaded)?;
     for link in loaded.links() {
         let link_name = String::from_utf8_lossy(link.name);
         let name = pin_name(&link_name);
