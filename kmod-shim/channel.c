@@ -176,7 +176,7 @@ void channel_close(struct session *session)
 	fput(session->log);
 }
 
-/* Who looks through all descriptors, as lsof does, has one for a moment, too. */
+/* Whoever looks through all descriptors, as lsof does, has one briefly. */
 #define SHARED_ROUNDS		20
 #define SHARED_ROUND_MS		10
 
