@@ -149,7 +149,7 @@ record_id() { od -An -tu4 -j $(($1 * 20 + 16)) -N 4 "$dir/records" | tr -d ' '; 
 # next mount tries again, and works, if not in the pause that follows a failure.
 hostile() {
 	local before
-	echo "exec /files/hostile $1 $slowness" | use_driver
+	echo "exec /files/hostile $1 $(slowness_now)" | use_driver
 	before=$(log_lines | wc -l)
 	within $deadline_s mount_bpffs
 	test -z "$(ls -A $bpffs)"

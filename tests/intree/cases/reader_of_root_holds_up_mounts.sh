@@ -19,11 +19,11 @@ eventually 5 test -e /tmp/held
 background mount -t bpf -o remount bpf $bpffs
 remount=$pid
 background mount_bpffs /tmp/bpf2
-eventually 4 gone $pid
+eventually 20 gone $pid
 test -e /tmp/bpf2/links.debug
 background sync
-eventually 4 gone $pid
-eventually 4 gone $remount
+eventually 20 gone $pid
+eventually 20 gone $remount
 wait $remount
 log_lines | grep 'remount restores nothing: the directory is locked$'
 test "$(log_lines | wc -l)" = 1
