@@ -85,6 +85,17 @@ listed_ids() { awk 'NR > 1 { print $1 }' "$1"; }
 # Can this kernel list links? Since 5.19.
 has_link_iter() { grep -q ' bpf_iter_bpf_link$' /proc/kallsyms; }
 
+# Has this kernel tcx? Since 6.6. What the tests of that need, if so.
+has_tcx() { grep -q ' tcx_prog_attach$' /proc/kallsyms; }
+needs_tcx() {
+	has_tcx || skip "tcx (6.6)"
+	[ -e /files/tcx/veth.ko ] || skip "module veth for this kernel"
+	for ko in veth sch_ingress cls_bpf; do
+		[ -d /sys/module/$ko ] || insmod /files/tcx/$ko.ko
+	done
+	export PATH=/files/tcx/bin:$PATH TCX_OBJECT=/files/tcx.bpf.o TCX_MUST=1
+}
+
 # Everything that BPF holds in this guest but the kernel's own BTF, which has
 # names in brackets. The guest has no other user of BPF, so it is all ours.
 bpf_objects() {

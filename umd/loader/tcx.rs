@@ -39,6 +39,7 @@ use bpf_preload_umd::sys::{Errno, Sys, bpf, tcx};
 
 pub use chain::{Chain, Entry};
 pub use error::{Cause, Error};
+pub(crate) use link::link_id_of;
 pub use link::{Link, LinkInfo};
 
 use error::Named;

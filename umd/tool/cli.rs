@@ -9,6 +9,8 @@ use preload_loader::failure::Failure;
 use preload_loader::grants::{Grants, Set};
 use preload_loader::token::Token;
 
+use crate::tcx::Tcx;
+
 /// Loads BPF objects, and fills a bpffs with the listings of the preload driver.
 #[derive(Debug, Parser)]
 #[command(
@@ -101,6 +103,14 @@ pub(crate) enum Command {
         #[arg(long)]
         raw: bool,
     },
+    /// Attach programs to network devices in order, and see to it that they stay so
+    ///
+    /// tcx (Linux 6.6 and later) has two lists of programs at each device, ingress and egress.
+    /// A program returns TCX_NEXT (-1) to let the next one decide, TCX_PASS (0), TCX_DROP (2) or
+    /// TCX_REDIRECT (7); if the last one says TCX_NEXT, or one any other value, classic tc
+    /// decides. Each change of a list counts up its revision.
+    #[command(subcommand)]
+    Tcx(Tcx),
     /// Print a completion script
     Completion {
         /// The shell that it is for
@@ -208,14 +218,14 @@ pub(crate) fn man() -> Result<Vec<u8>, Failure> {
     let mut page = Vec::new();
     let mut command = Cli::command();
     command.build();
-    let mut render = |command: &clap::Command| {
-        let man = clap_mangen::Man::new(command.clone());
-        man.render(&mut page)
-    };
-    let rendered = render(&command).and_then(|()| {
-        let mut shown = command.get_subcommands().filter(|c| c.get_name() != "help");
-        shown.try_for_each(&mut render)
-    });
+    let rendered = render(&command, &mut page);
     rendered.map_err(|error| Failure::new(format!("manual page: {error}")))?;
     Ok(page)
+}
+
+/// The page of a command, and of those below it.
+fn render(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+    clap_mangen::Man::new(command.clone()).render(page)?;
+    let mut shown = command.get_subcommands().filter(|c| c.get_name() != "help");
+    shown.try_for_each(|command| render(command, page))
 }

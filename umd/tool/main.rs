@@ -13,6 +13,7 @@ mod load;
 mod mount;
 mod output;
 mod relo;
+mod tcx;
 mod token;
 
 use std::process::ExitCode;
@@ -67,6 +68,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         },
         Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
         Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
+        Command::Tcx(command) => tcx::run(command, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),
         Command::Man => output::bytes(&cli::man()?),
     }

@@ -150,6 +150,12 @@ impl Error {
     pub(super) fn new(step: String, errno: Errno, cause: Cause) -> Self {
         Error { step, errno, cause }
     }
+
+    /// With the caller's words for what was to be done.
+    pub fn with_step(self, step: impl Into<String>) -> Self {
+        let step = step.into();
+        Error { step, ..self }
+    }
 }
 
 /// What a request names, by fds of programs.

@@ -19,6 +19,7 @@ mod ends;
 mod links;
 mod lists;
 mod net;
+mod owners;
 
 mod progs;
 mod refusals;
