@@ -9,7 +9,7 @@ use core::cell::Cell;
 
 use preload_image::{AccessorAt, CoreReloAt, Image, core_flags, core_kind, need};
 
-use crate::btf::{Btf, Type, kind, same_essential};
+use crate::btf::{Btf, Type, essential_len, kind};
 use crate::core_match::{Pair, Relation};
 use crate::error::{Error, Failed};
 use crate::insn::{CorePatch, PatchError};
@@ -195,7 +195,7 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
         }
     }
 
-    /// Finds the enumerator, and takes its value.
+    /// Finds the enumerator, and takes its value. The image has its name without flavor.
     fn enumerator(&self, relo: CoreReloAt<'_>, id: u32, patch: &mut CorePatch) -> bool {
         let t = self.kernel().skip_mods_and_typedefs(id);
         let wanted = self.image.accessor(relo.accessors(), 0).unwrap_or_default();
@@ -204,7 +204,8 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
             && (0..t.vlen()).any(|i| {
                 let (name, value) = self.kernel().enumerator(t, i);
                 patch.value = value;
-                self.kernel().spend() && same_essential(self.kernel().str(name), wanted)
+                let name = self.kernel().str(name);
+                self.kernel().spend() && name.get(..essential_len(name)) == Some(wanted)
             })
     }
 
@@ -322,12 +323,15 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
             bits = u64::from(bitfield);
             let end = spec.bit_offset.saturating_add(bits);
             loop {
-                if !matches!(size, 1..=8) {
+                let Some(start) = (spec.bit_offset / 8).checked_div(size) else {
                     return false;
-                }
-                offset = spec.bit_offset / 8 / size * size;
+                };
+                offset = start * size;
                 if end - offset * 8 <= size * 8 {
                     break;
+                }
+                if size >= 8 {
+                    return false;
                 }
                 size *= 2;
             }
@@ -335,6 +339,8 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
         // What asks whether the field exists does not come here; with its kind in
         // the set, KINDS that have no others make the answer known when compiled.
         patch.value = if Self::is(relo, 1 << core_kind::FIELD_BYTE_OFFSET | EXISTS) {
+            // A load can be made no load of a bit-field: there is no size of it.
+            (patch.sizes, patch.resizable) = ((relo.local_size(), 0), false);
             if bitfield == 0 {
                 self.set_sizes(relo, spec.at, patch);
             }
@@ -347,11 +353,15 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
         } else if Self::is(relo, 1 << core_kind::FIELD_SIGNED) {
             let t = spec.at;
             u64::from(t.is_enum() && t.kflag() || kernel.is_signed_int(t))
-        } else if Self::is(relo, 1 << core_kind::FIELD_LSHIFT_U64) {
-            let end = spec.bit_offset.wrapping_add(bits);
-            64u64.wrapping_sub(end.wrapping_sub(offset.wrapping_mul(8)))
         } else {
-            64u64.wrapping_sub(bits)
+            // A field wider than 64 bits wraps as in libbpf, at 32 bits.
+            let end = spec.bit_offset.wrapping_add(bits);
+            let width = if Self::is(relo, 1 << core_kind::FIELD_LSHIFT_U64) {
+                end.wrapping_sub(offset.wrapping_mul(8))
+            } else {
+                bits
+            };
+            u64::from(64u32.wrapping_sub(width as u32))
         };
         true
     }

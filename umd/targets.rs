@@ -125,7 +125,12 @@ pub fn find<'b, 'a: 'b>(
             let only_first = exact || search == Search::First;
             let wanted = image.str(target.name);
             if name.starts_with(wanted)
-                && (name.len() == wanted.len() || !exact && essential_len(name) == wanted.len())
+                && wanted.len()
+                    == if exact {
+                        name.len()
+                    } else {
+                        essential_len(name)
+                    }
                 && !found.add(index, id, only_first)
             {
                 return None;
@@ -139,10 +144,11 @@ pub fn find<'b, 'a: 'b>(
     Some((btf, found))
 }
 
-/// Slot of a name. One letter and its flavor do not begin alike: all such share one.
+/// Slot of a name. One letter and its flavor do not begin alike: with all that
+/// begin like the latter, flavors of flavors among them, it shares the first slot.
 fn slot(name: &[u8]) -> usize {
     match name {
-        [_, b'_', ..] => Filter::slot(name.get(..essential_len(name)).unwrap_or(name)),
+        [_, b'_', b'_', b'_', ..] => 0,
         _ => Filter::slot(name),
     }
 }

@@ -113,13 +113,19 @@ impl CoreRelo {
         Ok(())
     }
 
-    /// Writes the value of a type id into an instruction.
-    pub(crate) fn write_imm(insns: &mut [Insn], at: u32, value: u32) {
-        if let Some([first, rest @ ..]) = insns.get_mut(at as usize..) {
-            first.imm = value as i32;
-            if let (true, Some(second)) = (first.is_ld_imm64(), rest.first_mut()) {
-                second.imm = 0;
-            }
+    /// Writes the value of a type id into an instruction, where its relocation would.
+    pub(crate) fn write_type_id(insns: &mut [Insn], at: u32, id: u32) {
+        let Some([first, rest @ ..]) = insns.get_mut(at as usize..) else {
+            return;
+        };
+        if let BPF_LDX | BPF_ST | BPF_STX = first.code & BPF_CLASS {
+            // One that is too big the executor refuses.
+            first.off = id as i16;
+            return;
+        }
+        first.imm = id as i32;
+        if let (true, Some(second)) = (first.is_ld_imm64(), rest.first_mut()) {
+            second.imm = 0;
         }
     }
 }
@@ -153,5 +159,23 @@ fn held_value(insns: &[Insn]) -> Option<u64> {
             (pair && second.code == 0 && second.dst == 0).then_some(value)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_id_is_written_where_no_relocation_looks() {
+        let insn = |code| Insn {
+            code,
+            ..Insn::default()
+        };
+        // w1 = imm; r1 = *(u32 *)(r0 + off); r1 = imm64.
+        let mut insns = [insn(0xb4), insn(0x61), insn(0x18), insn(0)];
+        (0..3).for_each(|at| CoreRelo::write_type_id(&mut insns, at, 7));
+        let held = |at: usize| held_value(insns.get(at..).unwrap_or_default());
+        assert_eq!([0, 1, 2].map(held), [Some(7); 3]);
     }
 }

@@ -273,7 +273,7 @@ impl Emit<'_, '_> {
             let record = self.core_relo(*insn, relo);
             // Ids in instructions are those of the old BTF.
             if relo.is_type_id() {
-                CoreRelo::write_imm(&mut insns, *insn, record.type_id);
+                CoreRelo::write_type_id(&mut insns, *insn, record.type_id);
             }
             core_relos.push(record);
         }

@@ -41,6 +41,18 @@ fn existence_is_by_name_without_flavor() {
 }
 
 #[test]
+fn one_flavor_is_taken_off_and_no_more() {
+    let found = values(
+        "struct s; enum e { A___b___c = 1 };",
+        &["enumval(enum e, A___b___c, 1)"],
+        |btf| {
+            btf.enumeration("e", &[("A", 1), ("A___b", 2), ("A___b___d", 3)]);
+        },
+    );
+    assert_eq!(found, all(&[3]));
+}
+
+#[test]
 fn a_missing_enumerator_has_no_value() {
     let expressions = ["enumval(enum e, RED, 0)", "enumval(enum e, RED, 1)"];
     let found = values(LOCAL, &expressions, |btf| {

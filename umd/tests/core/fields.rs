@@ -115,3 +115,17 @@ fn a_bit_field_that_became_a_field_is_loaded_as_one() {
     });
     assert_eq!(found, all(&[6, 2, 1, 0, 48, 48]));
 }
+
+#[test]
+fn a_field_of_more_than_64_bits_has_libbpfs_shifts() {
+    let local = "struct s { struct t { u64 a; } b; } core;";
+    let wide = ["field(s->b, 4)", "field(s->b, 5)"];
+    let found = values(local, &wide, |btf| {
+        let inner = btf.strukt("t", 16, &[]);
+        btf.strukt("s", 16, &[("b", inner, 0, 0)]);
+    });
+    // 64 - 128, as libbpf's unsigned int; the instruction may sign-extend it.
+    for value in found {
+        assert_eq!(value.map(|value| value as u32), Some(-64i32 as u32));
+    }
+}

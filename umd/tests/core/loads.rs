@@ -54,6 +54,18 @@ fn a_load_of_a_signed_integer_of_another_width_is_poison() {
 }
 
 #[test]
+fn a_load_of_what_became_a_bit_field_is_poison() {
+    // It would read its neighbours, too.
+    for local in ["u8 b", "u32 b", "s32 b", "u64 b"] {
+        let insn = load(local, |btf| {
+            let int = btf.int("unsigned int", 4, false);
+            btf.strukt("s", 64, &[("b", int, 256, 3)]);
+        });
+        assert!(insn.poisoned(), "{local}: {insn:?}");
+    }
+}
+
+#[test]
 fn a_load_of_the_same_width_only_moves() {
     for (local, signed) in [("s32 b", false), ("u32 b", true), ("s32 b", true)] {
         let insn = load(local, |btf| {

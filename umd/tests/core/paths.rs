@@ -29,6 +29,25 @@ fn flavors_count_on_neither_side() {
 }
 
 #[test]
+fn one_flavor_is_taken_off_and_no_more() {
+    // Of one letter, which is found by another way than longer names.
+    let local = "struct a___b___c { u32 a; } core; struct s;";
+    let field = ["field(((struct a___b___c *)s)->a, 0)"];
+    for (name, there) in [
+        ("a___b___c", true),
+        ("a___b___d", true),
+        ("a___b", false),
+        ("a", false),
+    ] {
+        let found = values(local, &field, |btf| {
+            let int = btf.int("unsigned int", 4, false);
+            btf.strukt(name, 16, &[("a", int, 96, 0)]);
+        });
+        assert_eq!(found, [there.then_some(12)], "{name}");
+    }
+}
+
+#[test]
 fn anonymous_members_are_looked_into() {
     let found = values(
         "struct s { u32 a; struct { u32 b; }; union { u32 c; u64 d; }; } core;",
