@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test soak bench bench-read bench-mount conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver clean
+.PHONY: help setup run test soak fuzz bench bench-read bench-mount conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -24,6 +24,9 @@ test: kver blob tool ## all tests, on this machine and in VMs [KVER=6.1] [CASE=n
 
 soak: kver blob ## thousands of mounts, nothing left of them [KVER=6.1]
 	@tests/vm/soak $(if $(filter command environment,$(origin KVER)),$(KVER))
+
+fuzz: setup ## hostile input for each reader, with a nightly toolchain and cargo-fuzz [TIME=seconds] [TARGET=name]
+	@tests/fuzz/run $(or $(TIME),60) $(TARGET)
 
 bench: blob ## the benchmark's tables
 	@status=0; tests/bench/run || status=1; echo; tests/bench/read || status=1; exit $$status
