@@ -37,10 +37,18 @@ impl Failure {
     pub(crate) fn bare_errno(errno: i32) -> Self {
         let name = match errno {
             // What only hosts see has no place among the driver's own.
+            39 => "ENOTEMPTY".into(),
+            40 => "ELOOP".into(),
+            61 => "ENODATA".into(),
             67 => "ENOLINK".into(),
+            75 => "EOVERFLOW".into(),
+            90 => "EMSGSIZE".into(),
             98 => "EADDRINUSE".into(),
             99 => "EADDRNOTAVAIL".into(),
+            110 => "ETIMEDOUT".into(),
             116 => "ESTALE".into(),
+            122 => "EDQUOT".into(),
+            125 => "ECANCELED".into(),
             errno => String::from_utf8_lossy(error::errno_name(errno)),
         };
         let mut failure = Failure::new(match &*name {

@@ -17,9 +17,20 @@ use crate::{arenas, sanitize};
 /// Words of memory for a load: what nobody asks for is never touched.
 const ARENA_WORDS: usize = (256 << 20) / 8;
 
-/// Memory of one load.
+/// Memory of one load: less where the process may not have as much (`ulimit -v`), and
+/// what does not fit then is an error like another.
 pub fn memory() -> Vec<u64> {
-    vec![0; ARENA_WORDS]
+    let mut words = ARENA_WORDS;
+    while words > 0 {
+        let mut memory: Vec<u64> = Vec::new();
+        // Resizing would write to all of it; zeroed memory costs nothing until it is used.
+        if memory.try_reserve_exact(words).is_ok() {
+            drop(memory);
+            return vec![0; words];
+        }
+        words /= 2;
+    }
+    Vec::new()
 }
 
 /// Loads an image; all is closed again when the result is dropped.

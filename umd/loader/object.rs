@@ -3,9 +3,11 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use preload_image::{Image, ImageError};
+use rustix::fs::OFlags;
 
 use crate::failure::Failure;
 use crate::kernel;
@@ -20,8 +22,16 @@ const MAX_BYTES: u64 = 1 << 30;
 /// The file cannot be read, or has more than 1 GiB.
 pub fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let opened = File::open(file);
-    let read = opened.and_then(|open| open.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    // Of a pipe without a writer, opening would wait for one; what has one is read to its end.
+    let opened = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .open(file);
+    let read = opened.and_then(|open| {
+        let flags = rustix::fs::fcntl_getfl(&open)? - OFlags::NONBLOCK;
+        rustix::fs::fcntl_setfl(&open, flags)?;
+        open.take(MAX_BYTES + 1).read_to_end(&mut bytes)
+    });
     match read {
         Ok(len) if len as u64 <= MAX_BYTES => Ok(bytes),
         Ok(_) => {
