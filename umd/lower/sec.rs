@@ -221,12 +221,9 @@ pub(crate) fn find(section: &str) -> Result<Sec> {
         Exact | Extra | Btf => 0,
     };
     let target = match more {
-        Btf | BtfSleepable if prog_type == EXT => {
-            // Which program is replaced only the command line can say.
-            return Err(LowerError::new(
-                "freplace needs a program to replace, which cannot be given yet",
-            ));
-        }
+        // Which program's function is replaced only whoever loads it can say; of which
+        // name, he may.
+        Btf if prog_type == EXT && matches!(rest, "" | "/") => None,
         Btf | BtfSleepable => {
             let what = "section name lacks the attach target";
             let name = rest.strip_prefix('/').filter(|name| !name.is_empty());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use preload_loader::failure::Failure;
 use preload_loader::grants::{Grants, Set};
+use preload_loader::target::Target;
 use preload_loader::token::Token;
 
 use crate::tcx::Tcx;
@@ -53,6 +54,12 @@ pub(crate) enum Command {
         /// than a name (an interface, a cgroup) are not attached, and named.
         #[arg(long)]
         attach: bool,
+        /// A function of a loaded program, that PROG is to replace or trace
+        ///
+        /// For programs of freplace, fentry, fexit, fmod_ret and fsession. Without FUNC
+        /// it is the function that the program's section names.
+        #[arg(long = "target", value_name = "PROG[:FUNC]=id:N|PATH")]
+        targets: Vec<Target>,
         #[command(flatten)]
         token: TokenArgs,
     },
@@ -103,6 +110,10 @@ pub(crate) enum Command {
         #[arg(long)]
         raw: bool,
     },
+    /// Say what this kernel can do, and of what it cannot why not
+    ///
+    /// Program and map types are asked for by making one of each; nothing stays.
+    Probe,
     /// Attach programs to network devices in order, and see to it that they stay so
     ///
     /// tcx (Linux 6.6 and later) has two lists of programs at each device, ingress and egress.

@@ -11,6 +11,7 @@ use bpf_preload_umd::targets::Search;
 use preload_loader::attach::{self, Attached, Attachment};
 use preload_loader::failure::{Failure, line, number};
 use preload_loader::pins::{PinDir, Pins};
+use preload_loader::target::{self, Target, WithTargets};
 use preload_loader::token::{Token, WithToken};
 use preload_loader::{by_name, complete, kernel, object};
 use serde::Serialize;
@@ -93,18 +94,22 @@ impl fmt::Display for Loaded {
 pub(crate) fn load(
     file: &Path,
     pin: Option<&Path>,
+    targets: &[Target],
     attach: Option<impl FnOnce() -> Result<(), Failure>>,
     token: &Token,
     tell: impl FnOnce(&Loaded) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bytes = complete::complete(object::lower(file)?).map_err(|failure| failure.within(file))?;
+    let sys = WithToken::new(Linux, token)?;
+    let (bytes, targets) =
+        target::find(&sys, bytes, targets).map_err(|failure| failure.within(file))?;
+    let with_targets = WithTargets::new(&sys, &targets);
     let image = object::parse(&bytes)?;
     let mut memory = kernel::memory();
-    let sys = WithToken::new(Linux, token)?;
     let pinned = by_name::find(&image).map_err(|failure| failure.within(file))?;
     let loaded = sys
         .judge(kernel::load(
-            &sys,
+            &with_targets,
             &image,
             &pinned,
             Search::All,
@@ -145,7 +150,7 @@ pub(crate) fn load(
     }
     // After the pins, before they are kept: it may fail for more reasons.
     let attached = match attach {
-        Some(_) => attach::attach(&sys, &image, &loaded).map_err(|f| f.within(file))?,
+        Some(_) => attach::attach(&with_targets, &image, &loaded).map_err(|f| f.within(file))?,
         None => Vec::new(),
     };
     for attachment in &attached {

@@ -12,6 +12,7 @@ mod interrupt;
 mod load;
 mod mount;
 mod output;
+mod probe;
 mod relo;
 mod tcx;
 mod token;
@@ -40,13 +41,21 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             file,
             pin,
             attach,
+            targets,
             token,
         } => {
             let interrupt = Interrupt::hold_back()?;
             let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
             let hold = || interrupt.wait();
             let token = token.token();
-            load::load(file, pin.as_deref(), attach.then_some(hold), &token, tell)
+            load::load(
+                file,
+                pin.as_deref(),
+                targets,
+                attach.then_some(hold),
+                &token,
+                tell,
+            )
         }
         Command::Mount {
             dir,
@@ -68,6 +77,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         },
         Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
         Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
+        Command::Probe => output::print(&probe::probe()?, cli.json),
         Command::Tcx(command) => tcx::run(command, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),
         Command::Man => output::bytes(&cli::man()?),

@@ -15,7 +15,7 @@ uprobe.multi.s/x uretprobe.multi.s/x uprobe.session.s/x ksyscall/x kretsyscall/x
 tcx/ingress tcx/egress tc classifier action netkit/primary netkit/peer tracepoint/x tp/x tracepoint.s/x tp.s/x \
 raw_tracepoint/x raw_tp/x raw_tracepoint.s/x raw_tp.s/x raw_tracepoint.w/x raw_tp.w/x tp_btf/x tp_btf.s/x fentry/x \
 fmod_ret/x fexit/x fentry.s/x fmod_ret.s/x fexit.s/x fsession/x fsession.s/x fsession.multi/x fsession.multi.s/x \
-fentry.multi/x fexit.multi/x fentry.multi.s/x fexit.multi.s/x lsm/x lsm.s/x lsm_cgroup/x iter/x iter.s/x syscall \
+fentry.multi/x fexit.multi/x fentry.multi.s/x fexit.multi.s/x freplace/x lsm/x lsm.s/x lsm_cgroup/x iter/x iter.s/x syscall \
 xdp.frags/devmap xdp/devmap xdp.frags/cpumap xdp/cpumap xdp.frags xdp perf_event lwt_in lwt_out lwt_xmit lwt_seg6local \
 sockops sk_skb/stream_parser sk_skb/stream_verdict sk_skb/verdict sk_skb sk_msg lirc_mode2 flow_dissector \
 cgroup_skb/ingress cgroup_skb/egress cgroup/skb cgroup/sock_create cgroup/sock_release cgroup/sock cgroup/post_bind4 \
@@ -159,7 +159,6 @@ fn bad_section_name_is_not_explained() {
         ("kprobex", "unsupported program section"),
         ("fentry", "lacks the attach target"),
         ("iter/", "lacks the attach target"),
-        ("freplace/x", "freplace"),
     ] {
         let message = refusal(
             "bad_section",

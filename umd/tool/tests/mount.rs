@@ -119,7 +119,7 @@ fn usage_error_looks_like_a_failure() {
 fn manual_or_completion_lacks_a_command() {
     succeeds(
         r#"$tool man >$dir/page
-        for command in load dump relo mount tcx completion man; do
+        for command in load dump relo mount probe tcx completion man; do
             grep "bpf\\\\-preload\\\\-$command(1)" $dir/page
             $tool completion bash | grep -w $command
         done
