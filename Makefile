@@ -37,10 +37,11 @@ bench-mount: kver blob ## the latency of a mount, with and without the shim, per
 bench-read: blob ## of these, the one about reading the files
 	@tests/bench/read
 
-conformance: tool ## CO-RE and loading of upstream's selftests, against libbpf
+conformance: tool ## CO-RE and loading against libbpf, here and in 6.12: selftests, objects of packages
 	@tests/conformance/prepare
 	@tests/conformance/core
-	@tests/conformance/verdict
+	@status=0; for set in selftests packages; do for where in here 6.12; do \
+		tests/conformance/verdict $$set $$where || status=1; done; done; exit $$status
 
 check: setup ## formatting, lints, checkpatch, sparse, the blob's properties
 	@tests/check/run

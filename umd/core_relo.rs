@@ -13,6 +13,7 @@ use crate::btf::{Btf, Type, essential_len, kind};
 use crate::core_match::{Pair, Relation};
 use crate::error::{Error, Failed};
 use crate::insn::{CorePatch, PatchError};
+use crate::modules::{self, Indexed};
 use crate::targets::Targets;
 
 /// Steps from a root to a field, anonymous members included; libbpf's limit.
@@ -45,8 +46,17 @@ pub struct Core<'x, const KINDS: u32> {
     pub pair: Pair<'x>,
     /// Candidates in the latter.
     pub targets: &'x Targets<'x>,
-    /// Those of them that are none any more.
-    pub ruled_out: RuledOut<'x>,
+    /// What objects need that nobody here wrote.
+    pub(crate) foreign: Option<&'x Foreign<'x>>,
+}
+
+/// See [`need::FOREIGN`].
+#[derive(Debug, Default)]
+pub(crate) struct Foreign<'x> {
+    /// Candidates that are none any more.
+    pub(crate) ruled_out: RuledOut<'x>,
+    /// Where candidates are that are not in vmlinux.
+    pub(crate) modules: &'x [Indexed<'x>],
 }
 
 /// Candidates that no later relocation of the same local type looks at, since one
@@ -122,12 +132,38 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
         self.pair.kernel
     }
 
+    /// The same with that BTF as the kernel's in which a candidate is, and its id there.
+    #[inline(always)]
+    pub(crate) fn within(&self, candidate: u32) -> (Self, u32) {
+        let mut core = *self;
+        if KINDS & need::FOREIGN == 0 {
+            return (core, candidate);
+        }
+        let (number, id) = modules::split(candidate);
+        if let Some((_, btf)) = self.module(number) {
+            core.pair.kernel = btf;
+        }
+        (core, id)
+    }
+
+    /// The module with this number; vmlinux is none.
+    pub(crate) fn module(&self, number: u32) -> Option<&'x (modules::Module<'x>, Btf<'x>)> {
+        let module = self.foreign?.modules.get(number.checked_sub(1)? as usize)?;
+        module.as_ref()
+    }
+
     /// Was all BTF right that has been read?
     ///
     /// # Errors
     /// The first thing that was not.
     pub fn check(&self, error: &mut Error) -> Result<(), Failed> {
         error.check(self.pair.kernel)?;
+        if KINDS & need::FOREIGN != 0 {
+            let modules = self.foreign.map_or(&[][..], |foreign| foreign.modules);
+            for (_, btf) in modules.iter().flatten() {
+                error.check(btf)?;
+            }
+        }
         error.check(self.pair.local)
     }
 
@@ -146,21 +182,23 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
             patch.value = u64::from(relo.type_id());
             return Ok(true);
         }
-        let foreign = KINDS & need::FOREIGN != 0;
-        let ruled_out = if foreign { self.ruled_out.len() } else { 0 };
+        let foreign = self.foreign.filter(|_| KINDS & need::FOREIGN != 0);
+        let ruled_out = foreign.map_or(0, |f| f.ruled_out.len());
         let mut found: Option<(u64, u64)> = None;
-        for id in self.targets.candidates(relo.target().wrapping_sub(1)) {
-            if foreign && self.ruled_out.has(relo.type_id(), id) {
+        for candidate in self.targets.candidates(relo.target().wrapping_sub(1)) {
+            if foreign.is_some_and(|f| f.ruled_out.has(relo.type_id(), candidate)) {
                 continue;
             }
+            let (there, id) = self.within(candidate);
+            let core = if foreign.is_some() { &there } else { self };
             let mut spec = Spec::default();
-            if !self.follow(relo, id, &mut spec, patch) {
-                if foreign {
-                    self.ruled_out.add(relo.type_id(), id);
+            if !core.follow(relo, id, &mut spec, patch) {
+                if let Some(foreign) = foreign {
+                    foreign.ruled_out.add(relo.type_id(), candidate);
                 }
                 continue;
             }
-            if !self.value(relo, id, &spec, patch) {
+            if !core.value(relo, id, &spec, patch) {
                 return Err(PatchError::Form);
             }
             let value = (spec.bit_offset, patch.value);
@@ -168,8 +206,8 @@ impl<'x, const KINDS: u32> Core<'x, KINDS> {
                 return Err(PatchError::Ambiguous);
             }
         }
-        if foreign && found.is_none() {
-            self.ruled_out.truncate(ruled_out);
+        if let Some(foreign) = foreign.filter(|_| found.is_none()) {
+            foreign.ruled_out.truncate(ruled_out);
         }
         // Where nothing matches, questions are answered with no.
         patch.value = found.map_or(0, |(_, value)| value);

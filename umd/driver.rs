@@ -77,7 +77,7 @@ fn serve<'a, const KINDS: u32, S: Sys>(
             error,
         };
         let loaded = place.insert(Loaded::new(&mut load)?);
-        exec::run::<KINDS, S>(&mut load, loaded, &mut kernel_btf, Search::First)?;
+        exec::run::<KINDS, S>(&mut load, loaded, &mut kernel_btf, Search::First, None)?;
         images = rest;
         if start == START || images.is_empty() {
             break;

@@ -8,11 +8,12 @@ use preload_image::{Image, Map, MapAt, ProgAt, Str, map_flags, need, object_flag
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
 use crate::core_match::Pair;
-use crate::core_relo::{Core, RuledOut};
+use crate::core_relo::{Core, Foreign, RuledOut};
 use crate::error::{Error, Failed};
 use crate::kernel_btf::KernelBtf;
 use crate::ksym;
 use crate::load::Load;
+use crate::modules::{self, Modules};
 use crate::prog::Relocator;
 use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
@@ -144,12 +145,14 @@ pub fn load<'a, S: Sys>(
 
 /// What exists already when a load begins. The fds belong to the load from then on,
 /// whether it succeeds or not.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Given<'g> {
     /// The image's BTF, or what of it the kernel takes: it is not loaded.
     pub btf: Option<i32>,
     /// Of some of the image's maps the fd: they are not created and not filled.
     pub maps: &'g [(u32, i32)],
+    /// Where to look for what is not in vmlinux.
+    pub modules: Option<&'g dyn Modules>,
 }
 
 /// [`load`] with what exists already.
@@ -184,7 +187,7 @@ pub fn load_with<'a, S: Sys>(
         }
     }
     let loaded = made.and_then(|mut loaded| {
-        run::<{ need::ALL }, S>(&mut load, &mut loaded, &mut None, search)?;
+        run::<{ need::ALL }, S>(&mut load, &mut loaded, &mut None, search, given.modules)?;
         Ok(loaded)
     });
     loaded.map_err(|failed| {
@@ -201,6 +204,7 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     loaded: &mut Loaded<'_, S>,
     kernel_btf: &mut Option<KernelBtf<S>>,
     search: Search,
+    modules: Option<&dyn Modules>,
 ) -> Result<(), Failed> {
     let image = load.image;
     let object = image.object().name;
@@ -222,12 +226,21 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
         names = targets::find(&image, data, search, load.arena).ok_or(Failed::NO_MEMORY)?;
         load.error.check(&names.0)?;
     }
+    let mut in_modules = None;
+    if KINDS & need::FOREIGN != 0
+        && let Some(modules) = modules
+    {
+        let data = kernel_btf.as_deref().unwrap_or_default();
+        let found = modules::find(&image, modules, data, &mut names.1, search, load.arena);
+        in_modules = Some(found.ok_or(Failed::NO_MEMORY)?);
+    }
     let (kernel, targets) = &names;
     let ruled_out_len = Default::default();
-    let mut ruled_out = RuledOut::default();
+    let mut foreign = Foreign::default();
     if KINDS & need::FOREIGN != 0 {
         let table = load.arena.alloc(RULED_OUT).ok_or(Failed::NO_MEMORY)?;
-        ruled_out = RuledOut::new(table, &ruled_out_len);
+        foreign.ruled_out = RuledOut::new(table, &ruled_out_len);
+        foreign.modules = in_modules.as_ref().map_or(&[], |found| found);
     }
     let core = Core::<KINDS> {
         image: &image,
@@ -236,7 +249,7 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
             kernel,
         },
         targets,
-        ruled_out,
+        foreign: (KINDS & need::FOREIGN != 0).then_some(&foreign),
     };
     let ksyms = ksym::resolve(load, &core)?;
 

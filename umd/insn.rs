@@ -142,6 +142,27 @@ pub fn set_kfunc(insns: &mut [u64], index: u32, id: u32, ksym: u32) -> Result<()
     Ok(())
 }
 
+/// Says in which of the BTFs of `fd_array` the kfunc of a call is.
+///
+/// # Errors
+/// [`PatchError::Form`] if it is no call.
+pub fn set_kfunc_btf(insns: &mut [u64], index: u32, number: u16) -> Result<(), PatchError> {
+    let (word, _) = at_code(insns, index, CALL)?;
+    *word = with_off(*word, number);
+    Ok(())
+}
+
+/// Says in which BTF the ksym of an `ld_imm64` is.
+///
+/// # Errors
+/// [`PatchError::Form`] if it is another instruction.
+pub fn set_btf_fd(insns: &mut [u64], index: u32, fd: i32) -> Result<(), PatchError> {
+    let (_, second) = at_code(insns, index, LD_IMM64)?;
+    let second = second.ok_or(PatchError::Form)?;
+    *second = with_imm(*second, fd as u32);
+    Ok(())
+}
+
 /// Poisons the instruction at `index`, both halves of an `ld_imm64`.
 ///
 /// # Errors

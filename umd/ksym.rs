@@ -24,7 +24,6 @@ pub fn resolve<'a, const KINDS: u32, S>(
     load.begin(STEP, Str::default());
     let ids = load.arena.alloc_zeroed(externs.len());
     let ids = ids.ok_or(Failed::NO_MEMORY)?;
-    let kernel = core.pair.kernel;
     for (ksym, id) in externs.each().zip(ids.iter_mut()) {
         let mut optional = ksym.flags() & extern_flags::WEAK != 0;
         load.begin(STEP, ksym.name());
@@ -38,7 +37,14 @@ pub fn resolve<'a, const KINDS: u32, S>(
         let found = core.targets.first(ksym.target().wrapping_sub(1));
         let mut type_id = 0;
         if found != 0 {
-            let t = kernel.type_by_id(found);
+            let (there, id_there) = core.within(found);
+            let core = if KINDS & need::FOREIGN != 0 {
+                &there
+            } else {
+                core
+            };
+            let kernel = core.pair.kernel;
+            let t = kernel.type_by_id(id_there);
             let is_func = t.kind() == kind::FUNC;
             type_id = kernel.size_or_type(t);
             // A variable's type counts from behind its const on; lowering has

@@ -31,6 +31,7 @@ pub mod insn;
 pub mod kernel_btf;
 pub mod ksym;
 pub mod load;
+pub mod modules;
 pub mod prog;
 pub mod relo;
 pub mod sys;

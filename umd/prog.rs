@@ -10,6 +10,7 @@ use crate::core_relo::Core;
 use crate::error::{Error, Failed, nth_word};
 use crate::insn::{self, CorePatch, POISON_CORE, POISON_KFUNC, PatchError};
 use crate::load::Load;
+use crate::modules::{self, MODULES};
 use crate::sys::attr::ProgLoad;
 use crate::sys::bpf::{ProgAttr, ProgBytes};
 use crate::sys::pod::values_of_mut;
@@ -91,6 +92,16 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
                 let fd = self.map_fds.get(index).copied().unwrap_or(-1);
                 insn::set_map_fd(insns, relo.insn(), fd)
             }
+            kind if KINDS & need::FOREIGN != 0 && modules::split(id).0 != 0 => {
+                let (number, id) = modules::split(id);
+                let module = self.core.module(number).ok_or(PatchError::Form)?;
+                if kind == relo_kind::EXTERN_LD64 {
+                    insn::set_btf_id(insns, relo.insn(), id)?;
+                    return insn::set_btf_fd(insns, relo.insn(), module.0.fd);
+                }
+                insn::set_kfunc(insns, relo.insn(), id, relo.index())?;
+                insn::set_kfunc_btf(insns, relo.insn(), number as u16)
+            }
             relo_kind::EXTERN_LD64 => insn::set_btf_id(insns, relo.insn(), id),
             relo_kind::ADDRESS if KINDS & need::ADDRESSES != 0 => {
                 let ksym = self.core.image.externs().at(relo.index());
@@ -170,6 +181,11 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         };
         if let Some(target) = prog.attach_target().checked_sub(1) {
             attr.attach_btf_id = self.core.targets.first(target);
+            if KINDS & need::FOREIGN != 0 {
+                let (number, id) = modules::split(attr.attach_btf_id);
+                attr.attach_btf_id = id;
+                attr.attach_prog_fd = self.core.module(number).map_or(0, |(m, _)| m.fd as u32);
+            }
             if attr.attach_btf_id == 0 {
                 let target = image.targets().at(target).unwrap_or_default();
                 load.error.put(image.str(target.name()));
@@ -181,12 +197,22 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
         if KINDS & need::FOREIGN != 0 && btf_fd < 0 {
             (func_info, line_info) = Default::default();
         }
+        // Calls of a module's kfuncs name it by its number.
+        let mut fds = [0i32; MODULES + 1];
+        let mut fd_array = [].as_slice();
+        if KINDS & need::FOREIGN != 0 && self.core.module(1).is_some() {
+            for (number, fd) in (0..).zip(&mut fds) {
+                *fd = self.core.module(number).map_or(0, |(module, _)| module.fd);
+            }
+            fd_array = &fds;
+        }
         let bytes = ProgBytes {
             insns,
             func_info: image.func_info(func_info),
             line_info: image.line_info(line_info),
             license: image.c_str(image.object().license),
             name: image.str(prog.name()),
+            fd_array,
         };
         let mut prog_attr = ProgAttr::new(attr, bytes);
         let first = match prog_attr.load(load.sys, &mut []) {

@@ -9,7 +9,7 @@ use preload_image::{Image, Str, need};
 
 use crate::arena::Arena;
 use crate::core_match::Pair;
-use crate::core_relo::{Core, RuledOut};
+use crate::core_relo::{Core, Foreign, RuledOut};
 use crate::error::{Error, Failed};
 use crate::exec::{self, RULED_OUT};
 use crate::insn::{CorePatch, PatchError, is_poisoned};
@@ -94,6 +94,10 @@ fn run<'a>(
     load.error.check(&kernel)?;
     let table = load.arena.alloc(RULED_OUT).ok_or(Failed::NO_MEMORY)?;
     let ruled_out_len = Cell::new(0);
+    let foreign = Foreign {
+        ruled_out: RuledOut::new(table, &ruled_out_len),
+        modules: &[],
+    };
     let core = Core::<{ need::ALL }> {
         image: &image,
         pair: Pair {
@@ -101,7 +105,7 @@ fn run<'a>(
             kernel: &kernel,
         },
         targets: &targets,
-        ruled_out: RuledOut::new(table, &ruled_out_len),
+        foreign: Some(&foreign),
     };
     let relocator = Relocator {
         core: &core,

@@ -62,7 +62,7 @@ impl Targets<'_> {
     }
 
     /// One more candidate, unless only the first counts; false if there is no room for it.
-    fn add(&mut self, target: u32, id: u32, only_first: bool) -> bool {
+    pub(crate) fn add(&mut self, target: u32, id: u32, only_first: bool) -> bool {
         let slot = self.candidates.get_mut(self.count as usize);
         let Some((head, slot)) = self.heads.get_mut(target as usize).zip(slot) else {
             return false;

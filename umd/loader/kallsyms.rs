@@ -30,6 +30,16 @@ pub(crate) fn addresses(names: &[&[u8]]) -> Result<Vec<Option<u64>>, Failure> {
     Ok(found)
 }
 
+/// Are all addresses 0, because we may not see them?
+pub(crate) fn are_hidden() -> Result<bool, Failure> {
+    let mut hidden = true;
+    each(|address, _| {
+        hidden &= address == 0;
+        Ok(())
+    })?;
+    Ok(hidden)
+}
+
 /// Calls `see` with address and name of each symbol.
 pub(crate) fn each(mut see: impl FnMut(u64, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
     let io = |error| Failure::io("read", PATH.as_ref(), &error);

@@ -12,6 +12,7 @@ use bpf_preload_umd::targets::Search;
 use preload_image::Image;
 
 use crate::failure::{Failure, number};
+use crate::module_btf::ModuleBtfs;
 use crate::{arenas, sanitize};
 
 /// Words of memory for a load: what nobody asks for is never touched.
@@ -49,6 +50,7 @@ pub fn load<'a, S: Sys>(
     let mut error = Error::default();
     let mut arena = Arena::new(memory);
     let maps = arenas::create(sys, image, maps)?;
+    let modules = ModuleBtfs::new(sys);
     let given = Given {
         btf: match image.btf() {
             [] => None,
@@ -56,6 +58,7 @@ pub fn load<'a, S: Sys>(
             btf => sanitize::load(sys, btf).ok(),
         },
         maps: &maps,
+        modules: Some(&modules),
     };
     let loaded = exec::load_with(sys, image, given, search, &mut arena, &mut error);
     loaded.map_err(|_| {

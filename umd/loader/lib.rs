@@ -51,6 +51,7 @@ mod kallsyms;
 mod kconfig;
 pub mod kernel;
 pub mod link_pins;
+pub mod module_btf;
 pub mod netdev;
 pub mod object;
 pub mod pins;

@@ -158,6 +158,7 @@ fn prog<S: Sys>(sys: &S, prog_type: u32) -> Result<(), Errno> {
         line_info: &[],
         license: b"GPL\0",
         name: b"",
+        fd_array: &[],
     };
     let mut log = vec![0; 4096];
     match ProgAttr::new(attr, bytes).load(sys, &mut log) {

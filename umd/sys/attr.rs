@@ -102,8 +102,8 @@ attr! {
 }
 
 attr! {
-    /// `BPF_PROG_LOAD`
-    ProgLoad, 116 {
+    /// `BPF_PROG_LOAD`; `attach_prog_fd` is `attach_btf_obj_fd`, too.
+    ProgLoad, 128 {
         prog_type: u32 = 0,
         insn_cnt: u32 = 4,
         insns: u64 = 8,
@@ -125,6 +125,8 @@ attr! {
         line_info_cnt: u32 = 104,
         attach_btf_id: u32 = 108,
         attach_prog_fd: u32 = 112,
+        core_relo_cnt: u32 = 116,
+        fd_array: u64 = 120,
     }
 }
 

@@ -122,6 +122,8 @@ pub struct ProgBytes<'a> {
     pub license: &'a [u8],
     /// Name of the program.
     pub name: &'a [u8],
+    /// Fds of the BTFs whose kfuncs it calls, the first of none; empty: only of vmlinux's.
+    pub fd_array: &'a [i32],
 }
 
 /// An attr that points to the bytes of a program, and keeps them borrowed.
@@ -140,6 +142,9 @@ impl<'a> ProgAttr<'a> {
         attr.insns = prog.insns.as_ptr() as u64;
         attr.license = addr(prog.license);
         attr.prog_name = obj_name(prog.name);
+        if !prog.fd_array.is_empty() {
+            attr.fd_array = prog.fd_array.as_ptr() as u64;
+        }
         attr.func_info_rec_size = preload_image::FUNC_INFO_BYTES as u32;
         attr.func_info = addr(prog.func_info);
         attr.func_info_cnt = (prog.func_info.len() / preload_image::FUNC_INFO_BYTES) as u32;

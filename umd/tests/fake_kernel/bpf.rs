@@ -52,8 +52,8 @@ fn command(cmd: u32) -> (&'static str, usize, &'static [usize]) {
         0 => ("MAP_CREATE", 72, &[20, 24, 44, 60, 64, 68]),
         // the hole behind map_fd; flags
         2 => ("MAP_UPDATE_ELEM", 32, &[4, 24, 28]),
-        // kern_version, prog_ifindex
-        5 => ("PROG_LOAD", 116, &[40, 64, 112]),
+        // kern_version, prog_ifindex, attach_prog_fd, core_relo_cnt, fd_array
+        5 => ("PROG_LOAD", 128, &[40, 64, 112, 116, 120, 124]),
         15 => ("OBJ_GET_INFO_BY_FD", 16, &[]),
         // the log
         18 => ("BTF_LOAD", 28, &[8, 12, 20, 24]),
