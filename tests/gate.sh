@@ -34,6 +34,22 @@ clean >"$tmp/clean"
 ! ./vm/gate "$tmp/empty" 2>/dev/null || complain "an empty log passes"
 ! ./vm/gate "$tmp/absent" 2>/dev/null || complain "a log that is not there passes"
 
+# What 7.3 says of itself, and nothing else of the kind.
+known() {
+	printf '[    2.500000] %s\r\n' '------------[ cut here ]------------' \
+		"UBSAN: shift-out-of-bounds in $1:665:27" 'shift exponent 65536 is too large for 64-bit type' \
+		'Call Trace:' ' dump_stack_lvl+0x5d/0x80' "$2"
+}
+end='---[ end trace ]---'
+{ clean; known kernel/bpf/inode.c "$end"; clean; known ../kernel/bpf/inode.c "$end"; } >"$tmp/log"
+./vm/gate "$tmp/log" || complain "a known fault of 7.3 does not pass"
+{ clean; known kernel/bpf/inode.c ''; yes '[    2.600000] x' | head -n 60; echo "$end"; } >"$tmp/log"
+! ./vm/gate "$tmp/log" 2>/dev/null || complain "a known fault without an end passes"
+{ clean; known kernel/bpf/core.c "$end"; } >"$tmp/log"
+! ./vm/gate "$tmp/log" 2>/dev/null || complain "a shift elsewhere passes"
+{ clean; known kernel/bpf/inode.c "$end"; echo 'BUG: KASAN: x'; } >"$tmp/log"
+! ./vm/gate "$tmp/log" 2>/dev/null || complain "a splat behind a known one passes"
+
 while read -r splat; do
 	{ clean; printf '[    3.000000] %s\r\n' "$splat"; clean; } >"$tmp/log"
 	! ./vm/gate "$tmp/log" 2>/dev/null || complain "passes: $splat"
