@@ -3,8 +3,8 @@
 //!
 //! [`Token`] is what a caller wants, with libbpf's meaning; [`WithToken`] the kernel, asked
 //! with it. Whoever goes through that carries the token, feature probes too; the executor
-//! knows nothing of it. What a refusal lacks is told from the token itself: its info (since
-//! 6.16), else its fdinfo. Nothing is guessed: where all is allowed and no capability
+//! knows nothing of it. What a refusal lacks is told from the token itself: its info (6.18
+//! and 7.3 have it, 6.12 has not), else its fdinfo. Nothing is guessed: where all is allowed and no capability
 //! is missing the errno stands alone.
 
 mod sys;

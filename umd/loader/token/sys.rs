@@ -135,7 +135,7 @@ impl<S: Sys> Sys for WithToken<S> {
         // SAFETY: the caller's contract; what was added is no pointer.
         let mut result = unsafe { self.sys.bpf(cmd, with) };
         if cmd == cmd::BTF_GET_FD_BY_ID && result == Err(Errno(EINVAL)) {
-            // Before 6.16 this command takes none.
+            // Older kernels take none for this command (6.12; 6.18 and 7.3 do).
             // SAFETY: the caller's contract.
             result = unsafe { self.sys.bpf(cmd, attr) };
         } else if let Some(from) = longer.get(..attr.len()) {

@@ -249,7 +249,7 @@ SEC("socket") int prog(void *ctx) {{ u32 k = 0; return !!bpf_map_lookup_elem(&sh
         bpftool prog load $object $dir/prog 2>/dev/null
         id=$(bpftool -j map show pinned /sys/fs/bpf/shared | jq .id)
         $tool -j load $object | jq -e ".maps[0].id == $id"
-        ! $tool load {}
+        fails $tool load {}
         test "$(bpftool -j map show pinned /sys/fs/bpf/shared | jq .id)" = $id
         rm /sys/fs/bpf/shared
         bpftool map create /sys/fs/bpf/shared type array key 4 value 4 entries 3 name another
@@ -257,7 +257,7 @@ SEC("socket") int prog(void *ctx) {{ u32 k = 0; return !!bpf_map_lookup_elem(&sh
         umount /sys/fs/bpf
         mkdir $dir.empty
         mount --bind $dir.empty /sys/fs/bpf
-        ! $tool load $object
+        fails $tool load $object
         umount /sys/fs/bpf"#,
             other.display()
         ),
@@ -303,12 +303,12 @@ SEC("socket") int prog(void *ctx) { u32 k = 0; return !!bpf_map_lookup_elem(&num
         r#"set -x
         $tool load $object --pin $dir/a
         rm $dir/a/prog
-        ! $tool load $object --pin $dir/a
+        fails $tool load $object --pin $dir/a
         test "$(ls $dir/a)" = numbers
-        ! $tool load $object --pin $dir/b/c
-        ! $tool load $object --pin $dir.file
+        fails $tool load $object --pin $dir/b/c
+        fails $tool load $object --pin $dir.file
         test ! -e $dir.file
-        ! $tool load $object --pin $dir/full >/dev/full
+        fails $tool load $object --pin $dir/full >/dev/full
         test ! -e $dir/full
         $tool -j load $object --pin $dir/c | jq -e '.programs[0].pinned == "'$dir'/c/prog"'
         $tool -j load $object | jq -e '.programs[0].name == "prog" and .maps[0].name == "numbers"'"#,

@@ -4,10 +4,13 @@
 use std::process::Command;
 
 /// Runs a script with `$tool` and an empty directory `$dir`: its status and output.
+/// `fails COMMAND...` is for what `set -e` does not see: a `! COMMAND` that fails.
 fn script(script: &str) -> (bool, String) {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
-        .arg(format!("exec 2>&1; set -eux; dir=$(mktemp -d); {script}"))
+        .arg(format!(
+            "exec 2>&1; set -eux; fails() {{ ! \"$@\" || exit 1; }}; dir=$(mktemp -d); {script}"
+        ))
         .env("tool", env!("CARGO_BIN_EXE_bpf-preload"))
         .output()
         .expect("unshare cannot be run");
@@ -58,7 +61,7 @@ fn failed_mount_leaves_a_pin() {
         r#"$tool mount $dir
         rm $dir/maps_debug
         ls -i $dir >$dir.before
-        ! $tool mount $dir
+        fails $tool mount $dir
         ls -i $dir | diff $dir.before -"#,
     );
     let line = "bpf-preload: pin link progs.debug at ";
@@ -73,15 +76,15 @@ fn failed_mount_stays_mounted() {
     // Descriptors for the mount and for some of the objects, not for all.
     let said = succeeds(
         r#"for n in 4 5 6 7 8; do
-            ! prlimit --nofile=$n $tool mount $dir
-            ! grep " $dir " /proc/mounts
+            fails prlimit --nofile=$n $tool mount $dir
+            fails grep " $dir " /proc/mounts
         done"#,
     );
     assert!(said.contains("bpf-preload: load prog "), "{said}");
     // Nor one that nobody could be told of.
     succeeds(
-        r#"! $tool mount $dir >/dev/full
-        ! grep " $dir " /proc/mounts"#,
+        r#"fails $tool mount $dir >/dev/full
+        fails grep " $dir " /proc/mounts"#,
     );
     assert!(said.contains("EMFILE (24)\n"), "{said}");
 }
