@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CO-RE against libbpf: the same outcome, and the same instructions.
+//! CO-RE against libbpf: the same outcome, and the same instructions. What is meant to
+//! differ, and therefore not compared or not made up:
+//!
+//! * An instruction that cannot be relocated, or that does not hold the local value, is an
+//!   error here; libbpf may poison it for this kernel.
+//! * Access strings with negative numbers, or such as no int holds: libbpf takes them.
+//! * `TYPE_ID_LOCAL` values: lowering gives types other numbers.
+//! * What makes libbpf 1.7 crash: a bit-field whose type has no size, and an enumerator whose
+//!   candidate is no enum.
 
 use arbitrary::{Result, Unstructured};
 use bpf_preload_umd::arena::Arena;

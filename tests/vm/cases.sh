@@ -7,10 +7,10 @@
 ko=/lib/modules/$(uname -r)/$module.ko
 [ -e /files/builtin ] || cp "$ko" /tmp/real.ko
 
-# Back to a guest without mounts of bpffs and without the module, if it can.
+# Back to a guest without mounts of bpffs, or on sysfs, and without the module, if it can.
 clean_up() {
 	[ -e /files/builtin ] || cp /tmp/real.ko "$ko"
-	awk '$3 == "bpf" { print $2 }' /proc/mounts | sort -r | while read -r dir; do
+	awk '$3 == "bpf" || $2 ~ "^/sys/" { print $2 }' /proc/mounts | sort -r | while read -r dir; do
 		umount "$dir" || echo "cannot unmount $dir"
 	done
 	[ -e /files/builtin ] || [ ! -d /sys/module/$module ] || eventually 3 rmmod $module
