@@ -9,6 +9,7 @@ ko=/lib/modules/$(uname -r)/$module.ko
 
 # Back to a guest without mounts of bpffs, or on sysfs, and without the module, if it can.
 clean_up() {
+	[ ! -e $second_cpu ] || echo 1 >$second_cpu
 	[ -e /files/builtin ] || cp /tmp/real.ko "$ko"
 	awk '$3 == "bpf" || $2 ~ "^/sys/" { print $2 }' /proc/mounts | sort -r | while read -r dir; do
 		umount "$dir" || echo "cannot unmount $dir"

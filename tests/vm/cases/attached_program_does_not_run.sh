@@ -2,6 +2,7 @@
 # `bpf-preload load --attach` attaches to functions, hooks, probes and tracepoints: a
 # mkdir(2) is counted by each, once; what this kernel has not is said in one line.
 
+one_cpu
 mount_bpffs
 has() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep -q "'$1'" ; }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # `bpf-preload load --target`: functions of a loaded program are replaced and traced.
 
+one_cpu
 mount_bpffs
 bpf-preload load /files/target.bpf.o --pin $bpffs/t
 dd if=/dev/zero of=/tmp/packet bs=64 count=1 2>/dev/null

@@ -5,6 +5,7 @@ for module in nf_defrag_ipv4 nf_defrag_ipv6 libcrc32c nf_conntrack; do
 	[ ! -e /files/modules/$module.ko ] || insmod /files/modules/$module.ko
 done
 [ -e /sys/kernel/btf/nf_conntrack ] || skip "modules have no BTF"
+one_cpu
 mount_bpffs /tmp/bpffs
 bpf-preload load /files/module.bpf.o --pin /tmp/bpffs/module
 dump() { bpftool -B /sys/kernel/btf/vmlinux btf dump file /sys/kernel/btf/nf_conntrack; }
