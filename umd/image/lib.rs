@@ -16,6 +16,7 @@
 #[cfg(feature = "writer")]
 extern crate alloc;
 
+mod field;
 mod pack;
 mod read;
 mod record;
@@ -23,15 +24,16 @@ mod record;
 mod write;
 mod zx0;
 
+pub use field::{Record, Refers, Span, Str};
 #[cfg(feature = "writer")]
 pub use pack::pack;
 pub use pack::{packed_lens, unpack};
 pub use read::{Image, ImageError, Records};
 pub use record::{
     Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, ExternAt, Kconfig, KconfigAt, Map, MapAt,
-    Object, ObjectAt, Prog, ProgAt, Record, Refers, Relo, ReloAt, Slot, SlotAt, Span, Str,
-    StructOp, StructOpAt, Target, TargetAt, core_flags, core_kind, extern_flags, kconfig_flags,
-    kconfig_kind, map_flags, need, object_flags, relo_kind, target_kind,
+    Object, ObjectAt, Prog, ProgAt, Relo, ReloAt, Slot, SlotAt, StructOp, StructOpAt, Target,
+    TargetAt, core_flags, core_kind, extern_flags, kconfig_flags, kconfig_kind, map_flags, need,
+    object_flags, relo_kind, target_kind,
 };
 #[cfg(feature = "writer")]
 pub use write::Writer;

@@ -7,9 +7,10 @@
 
 use core::marker::PhantomData;
 
+use crate::field::{Record, Refers, Span, Str};
 use crate::record::{
-    Accessor, AccessorAt, CoreRelo, Extern, Kconfig, Map, Object, Prog, Record, Refers, Relo, Slot,
-    Span, Str, StructOp, Target, map_flags, need, object_flags, relo_kind,
+    Accessor, AccessorAt, CoreRelo, Extern, Kconfig, Map, Object, Prog, Relo, Slot, StructOp,
+    Target, map_flags, need, object_flags, relo_kind,
 };
 use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
 

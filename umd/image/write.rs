@@ -4,10 +4,10 @@
 
 use alloc::vec::Vec;
 
+use crate::field::{Record, Span, Str};
 use crate::read::word;
 use crate::record::{
-    Accessor, CoreRelo, Extern, Kconfig, Map, Object, Prog, Record, Relo, Slot, Span, Str,
-    StructOp, Target,
+    Accessor, CoreRelo, Extern, Kconfig, Map, Object, Prog, Relo, Slot, StructOp, Target,
 };
 use crate::{
     FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, Image, ImageError, LINE_INFO_BYTES, MAGIC, SECTIONS,
