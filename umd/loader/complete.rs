@@ -5,6 +5,7 @@
 use preload_image::{Image, Writer, extern_flags, map_flags, object_flags};
 
 use crate::failure::Failure;
+use crate::kallsyms::Addresses;
 use crate::kconfig::Config;
 use crate::{kallsyms, object, struct_ops};
 
@@ -83,12 +84,11 @@ fn addresses(image: &Image<'_>, writer: &mut Writer) -> Result<(), Failure> {
         return Ok(());
     }
     let names: Vec<&[u8]> = wanted().map(|(_, e)| image.str(e.name)).collect();
-    let found = kallsyms::addresses(&names)?;
-    // One symbol may be at 0 (__per_cpu_start on 6.12); all are not.
-    let hidden = found.contains(&Some(0)) && kallsyms::are_hidden()?;
+    let Addresses { found, hidden } = kallsyms::addresses(&names)?;
     for ((index, mut ksym), address) in wanted().zip(found) {
         match address {
             // Hidden from us (kernel.kptr_restrict): a program would read what it does not mean.
+            // One symbol may really be at 0: __per_cpu_start on 6.12.
             Some(0) if hidden && ksym.flags & extern_flags::WEAK == 0 => {
                 let name = String::from_utf8_lossy(image.str(ksym.name));
                 let what = format!("resolve ksym {name}: /proc/kallsyms hides addresses");

@@ -7,6 +7,8 @@ use std::cell::Cell;
 use bpf_preload_umd::btf::kind;
 use bpf_preload_umd::sys::{Sys, bpf};
 
+use crate::btf::assemble;
+
 /// What a kernel's BTF may be made of, with the first kernel that knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
@@ -142,7 +144,7 @@ impl<'s, S: Sys> Features<'s, S> {
             return false;
         };
         let has = known.get().unwrap_or_else(|| {
-            let loaded = bpf::btf_load(self.sys, &btf(types, strings.as_bytes()));
+            let loaded = bpf::btf_load(self.sys, &assemble(types, strings.as_bytes()));
             loaded.is_ok_and(|fd| {
                 self.sys.close(fd);
                 true
@@ -151,15 +153,4 @@ impl<'s, S: Sys> Features<'s, S> {
         known.set(Some(has));
         has
     }
-}
-
-/// BTF of these types and strings, with the header that all kernels take.
-pub(crate) fn btf(types: &[u32], strings: &[u8]) -> Vec<u8> {
-    let len = 4 * types.len() as u32;
-    let header = [0x0001_eb9f, 24, 0, len, len, strings.len() as u32];
-    let words = header
-        .iter()
-        .chain(types)
-        .flat_map(|word| word.to_le_bytes());
-    words.chain(strings.iter().copied()).collect()
 }

@@ -8,10 +8,20 @@ use crate::failure::Failure;
 
 const PATH: &str = "/proc/kallsyms";
 
-/// The address of each of these symbols; none for those that the kernel has not.
-pub(crate) fn addresses(names: &[&[u8]]) -> Result<Vec<Option<u64>>, Failure> {
+/// What the kernel says of some symbols.
+pub(crate) struct Addresses {
+    /// The address of each; none for those that the kernel has not.
+    pub(crate) found: Vec<Option<u64>>,
+    /// All that it says are 0, because we may not see them.
+    pub(crate) hidden: bool,
+}
+
+/// The addresses of these symbols.
+pub(crate) fn addresses(names: &[&[u8]]) -> Result<Addresses, Failure> {
     let mut found = vec![None; names.len()];
+    let mut hidden = true;
     each(|address, name| {
+        hidden &= address == 0;
         if let Some(index) = names.iter().position(|wanted| *wanted == name)
             && let Some(place) = found.get_mut(index)
         {
@@ -27,17 +37,7 @@ pub(crate) fn addresses(names: &[&[u8]]) -> Result<Vec<Option<u64>>, Failure> {
         }
         Ok(())
     })?;
-    Ok(found)
-}
-
-/// Are all addresses 0, because we may not see them?
-pub(crate) fn are_hidden() -> Result<bool, Failure> {
-    let mut hidden = true;
-    each(|address, _| {
-        hidden &= address == 0;
-        Ok(())
-    })?;
-    Ok(hidden)
+    Ok(Addresses { found, hidden })
 }
 
 /// Calls `see` with address and name of each symbol.

@@ -41,6 +41,7 @@
 
 mod arenas;
 pub mod attach;
+mod btf;
 pub mod by_name;
 pub mod complete;
 pub mod delegate;
@@ -54,6 +55,7 @@ pub mod link_pins;
 pub mod module_btf;
 pub mod netdev;
 pub mod object;
+mod pass_on;
 pub mod pins;
 pub mod probe;
 mod probes;

@@ -5,14 +5,13 @@
 
 use std::cell::OnceCell;
 
-use bpf_preload_umd::btf::record_words;
 use bpf_preload_umd::modules::{Module, Modules, Wanted};
 use bpf_preload_umd::sys::{Errno, Sys, bpf};
 
+use crate::btf::{LAYOUT_HEADER_BYTES, Sections, word};
+
 /// Bytes of a module's name with its NUL, `MODULE_NAME_LEN`, and some to spare.
 const NAME_BYTES: usize = 64;
-/// Bytes of a header that says where the layout of kinds is (7.3).
-const LAYOUT_HEADER_BYTES: u32 = 32;
 
 /// The modules of the running kernel; nothing is read before somebody asks.
 pub struct ModuleBtfs<'s, S: Sys> {
@@ -115,55 +114,6 @@ impl<S: Sys> Drop for ModuleBtfs<'_, S> {
     }
 }
 
-/// What BTF consists of.
-struct Sections<'b> {
-    types: &'b [u8],
-    strings: &'b [u8],
-    /// What records of kinds that only the future knows look like.
-    layout: &'b [u8],
-}
-
-impl<'b> Sections<'b> {
-    fn of(btf: &'b [u8]) -> Option<Self> {
-        let header_len = word(btf, 4)?;
-        let section = |at: usize| {
-            let body = btf.get(header_len as usize..)?;
-            let body = body.get(word(btf, at)? as usize..)?;
-            body.get(..word(btf, at + 4)? as usize)
-        };
-        let layout = match header_len {
-            LAYOUT_HEADER_BYTES.. => section(24)?,
-            _ => &[],
-        };
-        Some(Sections {
-            types: section(8)?,
-            strings: section(16)?,
-            layout,
-        })
-    }
-
-    /// Kind and place of the name of each type, up to one that cannot be skipped.
-    fn types(&self) -> impl Iterator<Item = (u32, u32)> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let (name, info) = (word(self.types, at)?, word(self.types, at + 4)?);
-            let kind = info >> 24 & 0x7f;
-            let layout = self.layout.get(4 * kind as usize..);
-            let (once, each) = match (record_words(kind), layout) {
-                (Some(words), _) => words,
-                (None, Some([once, each, ..])) => (usize::from(once / 4), usize::from(each / 4)),
-                _ => return None,
-            };
-            at += 12 + 4 * (once + each * (info & 0xff_ffff) as usize);
-            Some((kind, name))
-        })
-    }
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
 /// A string of split BTF.
 fn string<'b>(base: &'b [u8], split: &'b [u8], at: u32) -> &'b [u8] {
     let at = at as usize;
@@ -207,7 +157,7 @@ pub fn join(base: &[u8], split: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::btf;
+    use crate::btf::assemble as btf;
 
     #[test]
     fn types_of_a_module_are_counted_from_the_wrong_end() {

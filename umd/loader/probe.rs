@@ -6,8 +6,8 @@ use bpf_preload_umd::sys::attr::{MapCreate, ProgLoad};
 use bpf_preload_umd::sys::bpf::{ProgAttr, ProgBytes};
 use bpf_preload_umd::sys::{Errno, Sys, bpf};
 
+use crate::btf::assemble;
 use crate::failure::{Failure, number};
-use crate::features;
 use crate::kernel::Kernel;
 
 /// One question, and the answer.
@@ -210,7 +210,7 @@ fn map<S: Sys>(sys: &S, map_type: u32) -> Result<(), Errno> {
         // Storage with objects of the kernel wants types: an int of 4 bytes.
         24 | 28 | 29 | 32 => {
             let int = [1, 1 << 24, 4, 32];
-            let fd = bpf::btf_load(sys, &features::btf(&int, b"\0x\0"))?;
+            let fd = bpf::btf_load(sys, &assemble(&int, b"\0x\0"))?;
             attr.btf_fd = fd as u32;
             (attr.btf_key_type_id, attr.btf_value_type_id) = (1, 1);
             (attr.max_entries, attr.map_flags) = (0, NO_PREALLOC);

@@ -9,8 +9,9 @@
 use bpf_preload_umd::btf::{kind, record_words};
 use bpf_preload_umd::sys::{Errno, Sys, bpf};
 
+use crate::btf::{Sections, assemble};
 use crate::failure::number;
-use crate::features::{Feature, Features, btf as assemble};
+use crate::features::{Feature, Features};
 
 const EINVAL: i32 = 22;
 /// One byte, unsigned: as a type it fits wherever something was.
@@ -37,13 +38,7 @@ pub fn load<S: Sys>(sys: &S, btf: &[u8]) -> Result<i32, Errno> {
 
 /// BTF without what the kernel has not; none if that is nothing, or cannot be read.
 fn sanitize(btf: &[u8], has: &dyn Fn(Feature) -> bool) -> Option<Vec<u8>> {
-    let word = |at: usize| Some(u32::from_le_bytes(*btf.get(at..)?.first_chunk()?));
-    let section = |at: usize| {
-        let body = btf.get(word(4)? as usize..)?;
-        body.get(word(at)? as usize..)?
-            .get(..word(at + 4)? as usize)
-    };
-    let (types, strings) = (section(8)?, section(16)?);
+    let Sections { types, strings, .. } = Sections::of(btf)?;
     let words = types.as_chunks().0.iter();
     let mut sanitizer = Sanitizer {
         types: words.map(|word| u32::from_le_bytes(*word)).collect(),

@@ -8,11 +8,13 @@ use std::str::FromStr;
 
 use bpf_preload_umd::arena::Arena;
 use bpf_preload_umd::btf::{Btf, Filter, kind};
+use bpf_preload_umd::sys::attr::{OBJ_NAME_LEN, cmd};
 use bpf_preload_umd::sys::{Errno, Sys, bpf, tcx};
 use preload_image::{Image, Writer};
 
 use crate::attach::Fd;
 use crate::failure::{Failure, number};
+use crate::pass_on::pass_on_but_bpf;
 use crate::{kernel, object};
 
 /// `BPF_PROG_TYPE_EXT`.
@@ -69,7 +71,7 @@ impl FromStr for Target {
 pub struct Targets(Vec<(ProgName, Option<Found>)>);
 
 /// A program's name as the kernel gets it.
-type ProgName = [u8; 16];
+type ProgName = [u8; OBJ_NAME_LEN];
 
 /// A program, open, and the function's id in its BTF.
 #[derive(Debug)]
@@ -122,10 +124,7 @@ pub fn find<S: Sys>(
             }
             (None, _) => None,
         };
-        let mut prog_name = ProgName::default();
-        let fifteen = prog_name.iter_mut().take(15).zip(name);
-        fifteen.for_each(|(to, from)| *to = *from);
-        targets.push((prog_name, found));
+        targets.push((bpf::obj_name(name), found));
     }
     let bytes = writer.finish().map_err(|wrong| {
         Failure::new(format!(
@@ -222,14 +221,12 @@ impl<'s, S: Sys> WithTargets<'s, S> {
 
 #[allow(unsafe_code, reason = "passes on the system call that takes addresses")]
 impl<S: Sys> Sys for WithTargets<'_, S> {
-    type Mapping = S::Mapping;
-    type Buffer = S::Buffer;
+    pass_on_but_bpf!(sys: S);
 
     unsafe fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
-        const PROG_LOAD: u32 = 5;
         let next = self.targets.0.get(self.next.get());
         // Programs are loaded in the image's order; what has another name is a probe.
-        let next = next.filter(|(name, _)| cmd == PROG_LOAD && attr.get(48..64) == Some(name));
+        let next = next.filter(|(name, _)| cmd == cmd::PROG_LOAD && attr.get(48..64) == Some(name));
         if let Some((_, Some(found))) = next {
             for (at, value) in [(108, found.btf_id), (112, found.fd.0 as u32)] {
                 if let Some(place) = attr.get_mut(at..at + 4) {
@@ -244,37 +241,6 @@ impl<S: Sys> Sys for WithTargets<'_, S> {
             self.next.set(self.next.get() + 1);
         }
         done
-    }
-
-    fn open(&self, path: &core::ffi::CStr) -> Result<i32, Errno> {
-        self.sys.open(path)
-    }
-    fn size(&self, fd: i32) -> Result<usize, Errno> {
-        self.sys.size(fd)
-    }
-    fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize, Errno> {
-        self.sys.read(fd, buf)
-    }
-    fn pread(&self, fd: i32, buf: &mut [u8], offset: usize) -> Result<usize, Errno> {
-        self.sys.pread(fd, buf, offset)
-    }
-    fn write(&self, fd: i32, buf: &[u8]) -> Result<usize, Errno> {
-        self.sys.write(fd, buf)
-    }
-    fn close(&self, fd: i32) {
-        self.sys.close(fd);
-    }
-    fn map_file(&self, fd: i32, len: usize) -> Result<Self::Mapping, Errno> {
-        self.sys.map_file(fd, len)
-    }
-    fn map_anonymous(&self, len: usize) -> Result<Self::Buffer, Errno> {
-        self.sys.map_anonymous(len)
-    }
-    fn raise_memlock(&self) -> Result<(), Errno> {
-        self.sys.raise_memlock()
-    }
-    fn block_sigpipe(&self) -> Result<(), Errno> {
-        self.sys.block_sigpipe()
     }
 }
 

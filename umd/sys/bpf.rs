@@ -37,8 +37,9 @@ pub(super) fn addr_mut(bytes: &mut [u8]) -> u64 {
     }
 }
 
-/// The first 15 bytes of a name, NUL-padded.
-fn obj_name(name: &[u8]) -> [u8; OBJ_NAME_LEN] {
+/// A name as the kernel gets it: the first 15 bytes, NUL-padded.
+#[must_use]
+pub fn obj_name(name: &[u8]) -> [u8; OBJ_NAME_LEN] {
     let mut out = [0; OBJ_NAME_LEN];
     for (to, from) in out.iter_mut().take(OBJ_NAME_LEN - 1).zip(name) {
         *to = *from;

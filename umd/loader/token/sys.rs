@@ -4,7 +4,6 @@
 #![expect(unsafe_code, reason = "passes bpf() on, which takes addresses")]
 
 use std::cell::RefCell;
-use std::ffi::CStr;
 use std::os::fd::AsRawFd as _;
 
 use bpf_preload_umd::sys::attr::{BPF_F_TOKEN_FD, TOKEN_AT, TokenAt, cmd};
@@ -14,6 +13,7 @@ use bpf_preload_umd::sys::{Errno, Sys};
 use super::{EINVAL, EPERM, Open, Refused, Token, VARIABLE};
 use crate::failure::Failure;
 use crate::grants;
+use crate::pass_on::pass_on_but_bpf;
 
 /// The longest attr with a token.
 const ATTR_MAX: usize = 256;
@@ -121,8 +121,7 @@ fn name(attr: &[u8], offset: usize) -> String {
 }
 
 impl<S: Sys> Sys for WithToken<S> {
-    type Mapping = S::Mapping;
-    type Buffer = S::Buffer;
+    pass_on_but_bpf!(sys: S);
 
     unsafe fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
         let at = TOKEN_AT.iter().find(|at| at.cmd == cmd);
@@ -150,45 +149,5 @@ impl<S: Sys> Sys for WithToken<S> {
         }
         self.note(cmd, attr, &result);
         result
-    }
-
-    fn open(&self, path: &CStr) -> Result<i32, Errno> {
-        self.sys.open(path)
-    }
-
-    fn size(&self, fd: i32) -> Result<usize, Errno> {
-        self.sys.size(fd)
-    }
-
-    fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize, Errno> {
-        self.sys.read(fd, buf)
-    }
-
-    fn pread(&self, fd: i32, buf: &mut [u8], offset: usize) -> Result<usize, Errno> {
-        self.sys.pread(fd, buf, offset)
-    }
-
-    fn write(&self, fd: i32, buf: &[u8]) -> Result<usize, Errno> {
-        self.sys.write(fd, buf)
-    }
-
-    fn close(&self, fd: i32) {
-        self.sys.close(fd);
-    }
-
-    fn map_file(&self, fd: i32, len: usize) -> Result<S::Mapping, Errno> {
-        self.sys.map_file(fd, len)
-    }
-
-    fn map_anonymous(&self, len: usize) -> Result<S::Buffer, Errno> {
-        self.sys.map_anonymous(len)
-    }
-
-    fn raise_memlock(&self) -> Result<(), Errno> {
-        self.sys.raise_memlock()
-    }
-
-    fn block_sigpipe(&self) -> Result<(), Errno> {
-        self.sys.block_sigpipe()
     }
 }

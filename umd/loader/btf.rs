@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! BTF as bytes, taken apart and put together. What its types mean is the executor's.
+
+use bpf_preload_umd::btf::record_words;
+
+/// Bytes of a header that says where the layout of kinds is (7.3).
+pub(crate) const LAYOUT_HEADER_BYTES: u32 = 32;
+
+/// What BTF consists of.
+pub(crate) struct Sections<'b> {
+    pub(crate) types: &'b [u8],
+    pub(crate) strings: &'b [u8],
+    /// What records of kinds that only the future knows look like.
+    pub(crate) layout: &'b [u8],
+}
+
+impl<'b> Sections<'b> {
+    pub(crate) fn of(btf: &'b [u8]) -> Option<Self> {
+        let header_len = word(btf, 4)?;
+        let section = |at: usize| {
+            let body = btf.get(header_len as usize..)?;
+            let body = body.get(word(btf, at)? as usize..)?;
+            body.get(..word(btf, at + 4)? as usize)
+        };
+        let layout = match header_len {
+            LAYOUT_HEADER_BYTES.. => section(24)?,
+            _ => &[],
+        };
+        Some(Sections {
+            types: section(8)?,
+            strings: section(16)?,
+            layout,
+        })
+    }
+
+    /// Kind and place of the name of each type, up to one that cannot be skipped.
+    pub(crate) fn types(&self) -> impl Iterator<Item = (u32, u32)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (name, info) = (word(self.types, at)?, word(self.types, at + 4)?);
+            let kind = info >> 24 & 0x7f;
+            let layout = self.layout.get(4 * kind as usize..);
+            let (once, each) = match (record_words(kind), layout) {
+                (Some(words), _) => words,
+                (None, Some([once, each, ..])) => (usize::from(once / 4), usize::from(each / 4)),
+                _ => return None,
+            };
+            at += 12 + 4 * (once + each * (info & 0xff_ffff) as usize);
+            Some((kind, name))
+        })
+    }
+}
+
+pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// BTF of these types and strings, with the header that all kernels take.
+pub(crate) fn assemble(types: &[u32], strings: &[u8]) -> Vec<u8> {
+    let len = 4 * types.len() as u32;
+    let header = [0x0001_eb9f, 24, 0, len, len, strings.len() as u32];
+    let words = header
+        .iter()
+        .chain(types)
+        .flat_map(|word| word.to_le_bytes());
+    words.chain(strings.iter().copied()).collect()
+}
