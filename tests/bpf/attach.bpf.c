@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /* Programs that run once at a mkdir(2), on all kernels from 5.10 on. */
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
-char LICENSE[] SEC("license") = "GPL";
-
-/* A program that counts how often it ran, in a variable of its name. */
-#define COUNT(section, name, result)		\
-	__u64 name##_count;			\
-	SEC(section)				\
-	int name(void *ctx)			\
-	{					\
-		name##_count++;			\
-		return result;			\
-	}
+#include "count.h"
 
 COUNT("fentry/vfs_mkdir", at_entry, 0)
 COUNT("fexit/vfs_mkdir", at_exit, 0)

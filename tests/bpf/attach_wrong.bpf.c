@@ -1,18 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /* A program at a function that no kernel has. */
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
-char LICENSE[] SEC("license") = "GPL";
-
-/* A program that counts how often it ran, in a variable of its name. */
-#define COUNT(section, name, result)		\
-	__u64 name##_count;			\
-	SEC(section)				\
-	int name(void *ctx)			\
-	{					\
-		name##_count++;			\
-		return result;			\
-	}
+#include "count.h"
 
 COUNT("kprobe/no_such_function", at_nothing, 0)

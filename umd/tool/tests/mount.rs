@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `mount DIR` on the running kernel, as root, each test in a mount namespace of its own.
 
-use std::process::Command;
+mod common;
 
 /// Runs a script with `$tool` and an empty directory `$dir`: its status and output.
-/// `fails COMMAND...` is for what `set -e` does not see: a `! COMMAND` that fails.
 fn script(script: &str) -> (bool, String) {
-    let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c"])
-        .arg(format!(
-            "exec 2>&1; set -eux; fails() {{ ! \"$@\" || exit 1; }}; dir=$(mktemp -d); {script}"
-        ))
-        .env("tool", env!("CARGO_BIN_EXE_bpf-preload"))
-        .output()
-        .expect("unshare cannot be run");
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    (output.status.success(), said)
+    common::unshared(&format!("set -x; dir=$(mktemp -d); {script}"), None)
 }
 
 fn succeeds(text: &str) -> String {

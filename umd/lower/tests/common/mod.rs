@@ -3,8 +3,9 @@
 //! is expected never comes from the code under test.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+mod clang;
+
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use preload_image::{CoreRelo, Image, Map, Prog, Relo};
@@ -32,29 +33,8 @@ pub(crate) fn compile_for(target: &str, name: &str, source: &str) -> Vec<u8> {
     let number = COMPILED.fetch_add(1, Ordering::Relaxed);
     let dir = format!("{}-{number}", env!("CARGO_CRATE_NAME"));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(dir);
-    std::fs::create_dir_all(&dir).expect("create a directory");
-    let (c, o) = (
-        dir.join(format!("{name}.bpf.c")),
-        dir.join(format!("{name}.bpf.o")),
-    );
-    std::fs::write(&c, format!("{HEADER}{source}")).expect("write the source");
-    let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".into());
-    let output = Command::new(&clang)
-        .args([
-            "-target",
-            target,
-            "-mcpu=v3",
-            "-O2",
-            "-g",
-            "-Wno-everything",
-            "-c",
-            "-o",
-        ])
-        .args([&o, &c])
-        .output()
-        .expect("clang cannot be run: install it with tests/setup, or set CLANG");
-    let messages = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "clang: {messages}");
+    let source = format!("{HEADER}{source}");
+    let o = clang::compile_in(&dir, target, name, &source);
     std::fs::read(o).expect("read the object")
 }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Objects made of C, and scripts that run the tool on them, each in a mount
 //! namespace of its own.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+#[path = "../../../lower/tests/common/clang.rs"]
+mod clang;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,40 +29,29 @@ char LICENSE[] SEC("license") = "GPL";
 /// Compiles `HEADER` and `source` as `name.bpf.c`.
 pub(crate) fn compile(name: &str, source: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
-    std::fs::create_dir_all(&dir).expect("create a directory");
-    let [c, o] = ["c", "o"].map(|end| dir.join(format!("{name}.bpf.{end}")));
-    std::fs::write(&c, format!("{HEADER}{source}")).expect("write the source");
-    let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".into());
-    let output = Command::new(clang)
-        .args([
-            "-target",
-            "bpf",
-            "-mcpu=v3",
-            "-O2",
-            "-g",
-            "-Wno-everything",
-            "-c",
-            "-o",
-        ])
-        .args([&o, &c])
-        .output()
-        .expect("clang cannot be run: install it with tests/setup, or set CLANG");
-    let messages = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "clang: {messages}");
-    o
+    clang::compile_in(&dir, "bpf", name, &format!("{HEADER}{source}"))
 }
 
 /// Runs a script with `$tool`, `$object`, and a bpffs at `$dir`: its status and output.
-/// `fails COMMAND...` is for what `set -e` does not see: a `! COMMAND` that fails.
 pub(crate) fn script(object: &Path, script: &str) -> (bool, String) {
+    let script = format!(
+        "dir=$(mktemp -d /tmp/tool_XXXXXX); trap 'umount $dir; rm -rf $dir $dir.*' EXIT; \
+         mount -t bpf bpf $dir; {script}"
+    );
+    unshared(&script, Some(object))
+}
+
+/// Runs a script with `$tool`, and maybe `$object`: its status and output.
+/// `fails COMMAND...` is for what `set -e` does not see: a `! COMMAND` that fails.
+pub(crate) fn unshared(script: &str, object: Option<&Path>) -> (bool, String) {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
         .arg(format!(
-            "exec 2>&1; set -eu; fails() {{ ! \"$@\" || {{ echo \"succeeds: $*\"; exit 1; }}; }}; dir=$(mktemp -d /tmp/tool_XXXXXX); \
-             trap 'umount $dir; rm -rf $dir $dir.*' EXIT; mount -t bpf bpf $dir; {script}"
+            "exec 2>&1; set -eu; \
+             fails() {{ ! \"$@\" || {{ echo \"succeeds: $*\"; exit 1; }}; }}; {script}"
         ))
         .env("tool", env!("CARGO_BIN_EXE_bpf-preload"))
-        .env("object", object)
+        .envs(object.map(|object| ("object", object)))
         .output()
         .expect("unshare cannot be run");
     let said = String::from_utf8(output.stdout).expect("UTF-8");
