@@ -2,6 +2,7 @@
 //! BTF as bytes, taken apart and put together. What its types mean is the executor's.
 
 use bpf_preload_umd::btf::record_words;
+use bpf_preload_umd::sys::{Errno, Sys, bpf};
 
 /// Bytes of a header that says where the layout of kinds is (7.3).
 pub(crate) const LAYOUT_HEADER_BYTES: u32 = 32;
@@ -53,6 +54,14 @@ impl<'b> Sections<'b> {
 
 pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// The bytes of BTF that the kernel has, by its fd: the first `most` of them.
+pub(crate) fn read<S: Sys>(sys: &S, fd: i32, most: u32) -> Result<Vec<u8>, Errno> {
+    let len = bpf::btf_info(sys, fd, &mut [], &mut [])?.btf_size;
+    let mut bytes = vec![0; len.min(most) as usize];
+    bpf::btf_info(sys, fd, &mut bytes, &mut [])?;
+    Ok(bytes)
 }
 
 /// BTF of these types and strings, with the header that all kernels take.

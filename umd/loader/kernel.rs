@@ -71,6 +71,7 @@ pub fn load<'a, S: Sys>(
 pub struct Kernel(KernelBtf<Linux>);
 
 impl Kernel {
+    /// Reads it.
     ///
     /// # Errors
     /// There is none, or it cannot be read.

@@ -53,6 +53,7 @@ mod kconfig;
 pub mod kernel;
 pub mod link_pins;
 pub mod module_btf;
+mod mountinfo;
 pub mod netdev;
 pub mod object;
 mod pass_on;

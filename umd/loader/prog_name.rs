@@ -6,6 +6,8 @@ use bpf_preload_umd::btf::{Btf, Filter};
 use bpf_preload_umd::sys::attr::{OBJ_NAME_LEN, ProgInfo};
 use bpf_preload_umd::sys::{Sys, bpf, tcx};
 
+use crate::btf;
+
 /// Words of memory for the index of a program's BTF.
 const ARENA_WORDS: usize = 1 << 16;
 /// Most bytes of a program's BTF.
@@ -34,15 +36,9 @@ fn from_btf<S: Sys>(sys: &S, info: &ProgInfo, func_info: [u8; 8]) -> Option<Vec<
         return None;
     }
     let fd = bpf::btf_fd_by_id(sys, info.btf_id).ok()?;
-    let read = || {
-        let len = bpf::btf_info(sys, fd, &mut [], &mut []).ok()?.btf_size;
-        let mut bytes = vec![0; len.min(BTF_MAX) as usize];
-        bpf::btf_info(sys, fd, &mut bytes, &mut []).ok()?;
-        Some(bytes)
-    };
-    let bytes = read();
+    let bytes = btf::read(sys, fd, BTF_MAX);
     sys.close(fd);
-    let (bytes, mut memory) = (bytes?, vec![0; ARENA_WORDS]);
+    let (bytes, mut memory) = (bytes.ok()?, vec![0; ARENA_WORDS]);
     let mut arena = Arena::new(&mut memory);
     let btf = Btf::index(&bytes, &mut arena, &Filter::default(), &mut |_, _, _| {
         Some(0)

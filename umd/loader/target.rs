@@ -15,7 +15,7 @@ use preload_image::{Image, Writer};
 use crate::attach::Fd;
 use crate::failure::{Failure, number};
 use crate::pass_on::pass_on_but_bpf;
-use crate::{kernel, object};
+use crate::{btf, kernel, object};
 
 /// `BPF_PROG_TYPE_EXT`.
 const EXT: u32 = 28;
@@ -176,11 +176,8 @@ fn lookup<S: Sys>(sys: &S, of: &ProgRef, func: &str) -> Result<Found, Failure> {
     }
     let btf_fd = bpf::btf_fd_by_id(sys, info.btf_id);
     let btf_fd = Fd(btf_fd.map_err(|errno| failed("open BTF of", errno))?);
-    let read = |data: &mut [u8]| {
-        bpf::btf_info(sys, btf_fd.0, data, &mut []).map_err(|errno| failed("read BTF of", errno))
-    };
-    let mut data = vec![0; read(&mut [])?.btf_size as usize];
-    read(&mut data)?;
+    let data = btf::read(sys, btf_fd.0, u32::MAX);
+    let data = data.map_err(|errno| failed("read BTF of", errno))?;
     let mut filter = Filter::default();
     filter.add(kind::FUNC, func.as_bytes());
     let mut btf_id = 0;

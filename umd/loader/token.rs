@@ -4,8 +4,8 @@
 //! [`Token`] is what a caller wants, with libbpf's meaning; [`WithToken`] the kernel, asked
 //! with it. Whoever goes through that carries the token, feature probes too; the executor
 //! knows nothing of it. What a refusal lacks is told from the token itself: its info (6.18
-//! and 7.3 have it, 6.12 has not), else its fdinfo. Nothing is guessed: where all is allowed and no capability
-//! is missing the errno stands alone.
+//! and 7.3 have it, 6.12 has not), else its fdinfo. Nothing is guessed: where all is allowed
+//! and no capability is missing the errno stands alone.
 
 mod sys;
 
@@ -24,6 +24,7 @@ use rustix::thread::CapabilitySet;
 pub use self::sys::WithToken;
 use crate::failure::{Failure, number};
 use crate::grants::{Grants, SETS, Set};
+use crate::mountinfo;
 use crate::pins::is_bpffs;
 
 /// Where a token is looked for if nobody says where.
@@ -212,36 +213,15 @@ pub fn grants_of(dir: &Path) -> Result<Grants, Failure> {
 /// # Errors
 /// There is none, or its options cannot be read.
 pub fn delegated(dir: &Path) -> Result<Grants, Failure> {
-    const MOUNTS: &str = "/proc/self/mountinfo";
-    let step = format!("find mount of {}", dir.display());
-    let mounts = std::fs::read_to_string(MOUNTS)
-        .map_err(|error| Failure::io("read", MOUNTS.as_ref(), &error))?;
     // Of several the last one is on top.
-    let options = mounts.lines().rev().find_map(|line| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let point = unescape(mount.split(' ').nth(4)?);
-        (point == dir.as_os_str().as_bytes()).then_some(file_system)
-    });
-    let options = options.and_then(|options| options.strip_prefix("bpf "));
-    let options = options.and_then(|options| options.split(' ').nth(1));
-    match options {
-        Some(options) => Grants::of_options(options),
-        None => Err(Failure::new(format!("{step}: no bpffs is mounted there"))),
+    let mut mounts = mountinfo::mounts()?.into_iter().rev();
+    match mounts.find(|mount| mount.point == dir) {
+        Some(mount) if mount.fs_type == "bpf" => Grants::of_options(&mount.options),
+        _ => {
+            let step = format!("find mount of {}", dir.display());
+            Err(Failure::new(format!("{step}: no bpffs is mounted there")))
+        }
     }
-}
-
-/// A path of mountinfo: blanks and backslashes stand there as `\\ooo`.
-fn unescape(path: &str) -> Vec<u8> {
-    let mut parts = path.split('\\');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let code = part
-            .get(..3)
-            .and_then(|code| u8::from_str_radix(code, 8).ok());
-        bytes.extend(code);
-        bytes.extend(part.as_bytes().get(3..).unwrap_or_default());
-    }
-    bytes
 }
 
 /// What a kernel with tokens, which looks at the fd first, has against none.
