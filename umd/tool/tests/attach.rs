@@ -120,7 +120,9 @@ SEC("syscall") int run(void *ctx) { return 0; }"#,
     let said = succeeds(
         &object,
         r#"for signal in TERM HUP; do
-            $tool -j load $object --attach >$dir.said &
+            # Before it is started: what the last one said is not to be read for its words.
+            : >$dir.said
+            $tool -j load $object --attach >>$dir.said &
             until grep -q links $dir.said; do kill -0 $!; done
             id=$(jq '.links[0].id' $dir.said)
             prog=$(jq '.programs[0].id' $dir.said)
