@@ -2,6 +2,7 @@
 //! Writing an image. Determinism is the point: sections are appended to in
 //! call order, strings are kept once in order of first use.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::field::{Record, Span, Str};
@@ -18,25 +19,36 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Writer {
     sections: [Vec<u8>; SECTIONS],
+    /// Places of the strings, and indices of the targets by name and kind: an
+    /// object may have more of them than can be searched one by one.
+    strings: BTreeMap<Vec<u8>, Str>,
+    targets: BTreeMap<(u32, u32), u32>,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        let mut writer = Writer {
-            sections: [const { Vec::new() }; SECTIONS],
-        };
-        writer.section(Section::Strings).push(0);
+        let mut writer = Writer::empty();
+        writer.str(b"");
         writer
     }
 }
 
 impl Writer {
+    fn empty() -> Self {
+        Writer {
+            sections: [const { Vec::new() }; SECTIONS],
+            strings: BTreeMap::new(),
+            targets: BTreeMap::new(),
+        }
+    }
+
     /// The contents of an image, to be changed: by whoever completes it for a machine.
+    ///
+    /// It does not know what strings and targets there are: more of either are added
+    /// without a look at them.
     #[must_use]
     pub fn of(image: &Image<'_>) -> Self {
-        let mut writer = Writer {
-            sections: [const { Vec::new() }; SECTIONS],
-        };
+        let mut writer = Writer::empty();
         for (at, section) in (8..).step_by(8).zip(&mut writer.sections) {
             let start = word(image.bytes, at).unwrap_or(0) as usize;
             let len = word(image.bytes, at + 4).unwrap_or(0) as usize;
@@ -102,19 +114,15 @@ impl Writer {
 
     /// Keeps a string (without NUL) and gives its place; the same string, the same place.
     pub fn str(&mut self, string: &[u8]) -> Str {
-        let strings = self.section(Section::Strings);
-        let mut start = 0;
-        for known in strings.split(|b| *b == 0) {
-            // The piece behind the last NUL is no string.
-            if known == string && start + known.len() < strings.len() {
-                return Str(start as u32);
-            }
-            start += known.len() + 1;
+        if let Some(known) = self.strings.get(string) {
+            return *known;
         }
-        let start = strings.len();
+        let strings = self.section(Section::Strings);
+        let place = Str(strings.len() as u32);
         strings.extend_from_slice(string);
         strings.push(0);
-        Str(start as u32)
+        self.strings.insert(string.to_vec(), place);
+        place
     }
 
     /// Sets the object record.
@@ -184,14 +192,13 @@ impl Writer {
 
     /// Keeps a target and gives its index; the same target, the same index.
     pub fn target(&mut self, target: Target) -> u32 {
-        let targets = self.section(Section::Targets);
-        let known = targets
-            .chunks_exact(Target::BYTES)
-            .position(|t| Target::read(t) == target);
-        match known {
-            Some(index) => index as u32,
-            None => self.append_records(Section::Targets, &[target]).start,
+        let key = (target.name.0, target.kind);
+        if let Some(known) = self.targets.get(&key) {
+            return *known;
         }
+        let index = self.append_records(Section::Targets, &[target]).start;
+        self.targets.insert(key, index);
+        index
     }
 
     /// Appends a function of struct_ops.

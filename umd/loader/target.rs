@@ -99,7 +99,8 @@ pub fn find<S: Sys>(
         let what = format!("target of {0}: the object has no program {0}", target.prog);
         return Err(Failure::new(what));
     }
-    let mut writer = Writer::of(&image);
+    // Of most objects nothing is changed, and the image stays as it is.
+    let mut writer = None;
     let mut targets = Vec::new();
     for (index, mut prog) in (0..).zip(image.progs().iter()) {
         let name = name_of(&prog);
@@ -113,6 +114,7 @@ pub fn find<S: Sys>(
             }
             (Some(target), None) => {
                 prog.attach_target = 0;
+                let writer = writer.get_or_insert_with(|| Writer::of(&image));
                 writer.replace_prog(index, prog);
                 let func = function(&image, &prog, target);
                 let found = func.and_then(|func| lookup(sys, &target.of, &func));
@@ -126,13 +128,13 @@ pub fn find<S: Sys>(
         };
         targets.push((bpf::obj_name(name), found));
     }
-    let bytes = writer.finish().map_err(|wrong| {
+    let changed = writer.map(Writer::finish).transpose().map_err(|wrong| {
         Failure::new(format!(
             "targets: {} at offset {}",
             wrong.what, wrong.offset
         ))
     })?;
-    Ok((bytes, Targets(targets)))
+    Ok((changed.unwrap_or(bytes), Targets(targets)))
 }
 
 fn function(

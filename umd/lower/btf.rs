@@ -4,6 +4,8 @@
 //! [`Btf::parse`] checks each reference once, so that what comes later needs no
 //! error for them.
 
+use std::ffi::CStr;
+
 use crate::btf_type::read_type;
 pub(crate) use crate::btf_type::{EXTERN, GLOBAL, STATIC, Type, Word, kind};
 use crate::error::{LowerError, Result, printable};
@@ -121,7 +123,7 @@ impl<'a> Btf<'a> {
     /// The string at `offset`, without its NUL.
     pub(crate) fn str(&self, offset: u32) -> &'a [u8] {
         let tail = self.strings.get(offset as usize..).unwrap_or_default();
-        tail.split(|b| *b == 0).next().unwrap_or_default()
+        CStr::from_bytes_until_nul(tail).map_or(&[], CStr::to_bytes)
     }
 
     pub(crate) fn has_str(&self, offset: u32) -> bool {

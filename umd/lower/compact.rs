@@ -51,11 +51,11 @@ impl<'a> Compact<'a> {
                 .write(&mut types, |word, value| match word {
                     Word::Plain => value,
                     Word::Type => ids.get(value as usize).copied().unwrap_or(0),
-                    Word::Str => strings.keep(btf.str(value)),
+                    Word::Str => strings.keep(btf, value),
                 });
         }
         for text in texts {
-            strings.keep(btf.str(*text));
+            strings.keep(btf, *text);
         }
         let mut bytes = Vec::new();
         if !types.is_empty() {
@@ -80,9 +80,9 @@ impl<'a> Compact<'a> {
         self.ids.get(old as usize).copied().unwrap_or(0)
     }
 
-    /// New offset of a string that was kept.
-    pub(crate) fn text(&self, text: &[u8]) -> u32 {
-        self.strings.known.get(text).copied().unwrap_or(0)
+    /// New offset of a string that was kept, by its old one.
+    pub(crate) fn text(&self, old: u32) -> u32 {
+        self.strings.moved.get(&old).copied().unwrap_or(0)
     }
 }
 
@@ -146,6 +146,8 @@ fn reach(
 struct Strings<'a> {
     bytes: Vec<u8>,
     known: HashMap<&'a [u8], u32>,
+    /// New offset by old one: a line of source is named once for each of its records.
+    moved: HashMap<u32, u32>,
 }
 
 impl Default for Strings<'_> {
@@ -153,19 +155,21 @@ impl Default for Strings<'_> {
         Strings {
             bytes: vec![0],
             known: HashMap::from([([].as_slice(), 0)]),
+            moved: HashMap::new(),
         }
     }
 }
 
 impl<'a> Strings<'a> {
-    fn keep(&mut self, string: &'a [u8]) -> u32 {
-        if let Some(known) = self.known.get(string) {
-            return *known;
-        }
-        let offset = self.bytes.len() as u32;
-        self.known.insert(string, offset);
-        self.bytes.extend_from_slice(string);
-        self.bytes.push(0);
-        offset
+    fn keep(&mut self, btf: &Btf<'a>, old: u32) -> u32 {
+        *self.moved.entry(old).or_insert_with(|| {
+            let string = btf.str(old);
+            *self.known.entry(string).or_insert_with(|| {
+                let offset = self.bytes.len() as u32;
+                self.bytes.extend_from_slice(string);
+                self.bytes.push(0);
+                offset
+            })
+        })
     }
 }

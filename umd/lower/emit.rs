@@ -40,7 +40,6 @@ impl Parts<'_, '_> {
             btf: self.btf,
             compact: self.compact(),
             writer: Writer::default(),
-            strings: HashMap::new(),
             specs: HashMap::new(),
             bare: self.bare,
         };
@@ -146,21 +145,14 @@ struct Emit<'e, 'a> {
     btf: &'e Btf<'a>,
     compact: Compact<'e>,
     writer: Writer,
-    strings: HashMap<Vec<u8>, Str>,
     /// Specs written already: records of one access share theirs.
     specs: HashMap<Vec<[u32; 3]>, Span>,
     bare: bool,
 }
 
 impl Emit<'_, '_> {
-    /// Keeps a string; the writer's own search is too slow for thousands of them.
     fn str(&mut self, string: &[u8]) -> Str {
-        if let Some(known) = self.strings.get(string) {
-            return *known;
-        }
-        let place = self.writer.str(string);
-        self.strings.insert(string.to_vec(), place);
-        place
+        self.writer.str(string)
     }
 
     fn target(&mut self, name: &[u8], kind: u32) -> u32 {
@@ -305,7 +297,7 @@ impl Emit<'_, '_> {
         let line_info = linked.line_info.iter().filter(|_| !self.bare);
         let line_info: Vec<u8> = line_info
             .flat_map(|(insn, [file, text, place])| {
-                let moved = |offset| self.compact.text(self.btf.str(offset));
+                let moved = |offset| self.compact.text(offset);
                 [*insn, moved(*file), moved(*text), *place]
             })
             .flat_map(u32::to_le_bytes)
