@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 blob := target/bpf_preload_umd
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' tests/vm/kernels)
 
-.PHONY: help setup run test soak fuzz bench bench-read bench-mount conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver clean
+.PHONY: help setup run test soak fuzz bench bench-read bench-objects bench-mount conformance check blob vendor tool module dkms intree test-intree test-sanitized vm script kver clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -28,14 +28,18 @@ soak: kver blob ## thousands of mounts, nothing left of them [KVER=6.1]
 fuzz: setup ## hostile input for each reader, with a nightly toolchain and cargo-fuzz [TIME=seconds] [TARGET=name]
 	@tests/fuzz/run $(or $(TIME),60) $(TARGET)
 
-bench: blob ## the benchmark's tables
-	@status=0; tests/bench/run || status=1; echo; tests/bench/read || status=1; exit $$status
+bench: blob tool ## the benchmark's tables
+	@status=0; tests/bench/run || status=1; echo; tests/bench/read || status=1; echo; \
+		tests/bench/objects || status=1; exit $$status
 
 bench-mount: kver blob ## the latency of a mount, with and without the shim, per kernel [KVER=6.1]
 	@tests/bench/mount $(if $(filter command environment,$(origin KVER)),$(KVER))
 
 bench-read: blob ## of these, the one about reading the files
 	@tests/bench/read
+
+bench-objects: blob tool ## of these, the one about loading objects of others
+	@tests/bench/objects
 
 conformance: tool ## CO-RE and loading against libbpf, here and in 6.12: selftests, objects of packages
 	@tests/conformance/prepare
@@ -56,8 +60,9 @@ vendor: ## the crates into vendor/: from then on cargo needs no network
 	@mkdir -p .cargo
 	@cargo vendor --locked >.cargo/config.toml
 
+# Static: finding its libraries would take it as long as a small object takes to load.
 tool: setup ## the host tool: target/bpf-preload
-	@cargo build --quiet --profile tool --package bpf-preload
+	@cargo rustc --quiet --profile tool --package bpf-preload --bin bpf-preload -- -C target-feature=+crt-static
 	@mkdir -p target
 	@strip --strip-all -R .comment -o target/bpf-preload $${CARGO_TARGET_DIR:-target}/tool/bpf-preload
 
