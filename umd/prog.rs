@@ -17,7 +17,7 @@ use crate::sys::pod::values_of_mut;
 use crate::sys::{Errno, Sys};
 use crate::verifier_log;
 
-/// Size of the first buffer for the verifier's log; it grows by 4 up to all the arena.
+/// Size of the first buffer for the verifier's log; it grows up to all the arena.
 const LOG_BYTES: usize = 64 << 10;
 
 /// What a program's relocations refer to.
@@ -234,9 +234,19 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
                     *load.arena = Arena::new(rest);
                     return Ok(fd);
                 }
-                Err(Errno(libc::ENOSPC)) if len < most => len = most.min(4 * len),
-                // The log did not fit, which is not why the program was refused.
-                Err(Errno(libc::ENOSPC)) => break first,
+                Err(Errno(libc::ENOSPC)) if len < most => {
+                    // Each time the program is verified anew: big ones take seconds.
+                    let by = if KINDS & need::FOREIGN != 0 { 64 } else { 4 };
+                    len = most.min(by * len);
+                }
+                // The log did not fit, which is not why the program was refused. Before 6.4
+                // it is its end that is missing.
+                Err(Errno(libc::ENOSPC)) => {
+                    if KINDS & need::FOREIGN != 0 && !verifier_log::is_whole(buffer) {
+                        let _ = prog_attr.load_for_verdict(load.sys, buffer);
+                    }
+                    break first;
+                }
                 Err(errno) => break errno,
             }
         };

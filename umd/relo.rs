@@ -14,6 +14,7 @@ use crate::error::{Error, Failed};
 use crate::exec::{self, RULED_OUT};
 use crate::insn::{CorePatch, PatchError, is_poisoned};
 use crate::load::Load;
+use crate::modules::{self, Modules};
 use crate::prog::Relocator;
 use crate::targets::{self, Search};
 
@@ -53,7 +54,7 @@ pub enum Told<'t> {
     },
 }
 
-/// Relocates all programs of an image for a kernel with this BTF.
+/// Relocates all programs of an image for a kernel with this BTF, and these modules.
 ///
 /// # Errors
 /// The first relocation that a load would fail for, told in `error` as a whole
@@ -61,6 +62,7 @@ pub enum Told<'t> {
 pub fn relocate<'a>(
     image: &Image<'a>,
     kernel_btf: &'a [u8],
+    modules: Option<&dyn Modules>,
     search: Search,
     arena: &mut Arena<'a>,
     error: &mut Error,
@@ -72,7 +74,7 @@ pub fn relocate<'a>(
         arena,
         error,
     };
-    let relocated = run(&mut load, kernel_btf, search, tell);
+    let relocated = run(&mut load, kernel_btf, modules, search, tell);
     relocated.map_err(|failed| {
         error.tell(failed);
         Failed::TOLD
@@ -82,6 +84,7 @@ pub fn relocate<'a>(
 fn run<'a>(
     load: &mut Load<'a, '_, ()>,
     kernel_btf: &'a [u8],
+    modules: Option<&dyn Modules>,
     search: Search,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<(), Failed> {
@@ -90,13 +93,25 @@ fn run<'a>(
     let local = exec::read_object(load)?;
     load.begin("read kernel BTF", Str::default());
     let found = targets::find(&image, kernel_btf, search, load.arena);
-    let (kernel, targets) = found.ok_or(Failed::NO_MEMORY)?;
+    let (kernel, mut targets) = found.ok_or(Failed::NO_MEMORY)?;
     load.error.check(&kernel)?;
+    let mut in_modules = None;
+    if let Some(modules) = modules {
+        let found = modules::find(
+            &image,
+            modules,
+            kernel_btf,
+            &mut targets,
+            search,
+            load.arena,
+        );
+        in_modules = Some(found.ok_or(Failed::NO_MEMORY)?);
+    }
     let table = load.arena.alloc(RULED_OUT).ok_or(Failed::NO_MEMORY)?;
     let ruled_out_len = Cell::new(0);
     let foreign = Foreign {
         ruled_out: RuledOut::new(table, &ruled_out_len),
-        modules: &[],
+        modules: in_modules.as_ref().map_or(&[], |found| found),
     };
     let core = Core::<{ need::ALL }> {
         image: &image,

@@ -46,6 +46,13 @@ pub fn read(log: &[u8]) -> Verdict<'_> {
     verdict
 }
 
+/// Has a log its end, where the verdict is? Statistics follow that.
+#[must_use]
+pub fn is_whole(log: &[u8]) -> bool {
+    let end = log.get(log.len().saturating_sub(1024)..);
+    end.is_some_and(|end| end.windows(11).any(|at| at == b"\nprocessed "))
+}
+
 /// The decimal number that a text begins with.
 #[inline(never)]
 fn number(text: &[u8]) -> Option<u32> {

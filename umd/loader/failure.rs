@@ -7,6 +7,8 @@ use std::path::Path;
 use bpf_preload_umd::error::{self, Error};
 use bpf_preload_umd::sys::Errno;
 
+use crate::explain::Explanation;
+
 /// One line, without the program's name and a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -15,6 +17,8 @@ pub struct Failure {
     log: Vec<u8>,
     /// What the kernel answered, if it was the kernel that refused.
     errno: Option<i32>,
+    /// What else is known, of a load.
+    explanation: Option<Box<Explanation>>,
 }
 
 impl Failure {
@@ -25,6 +29,7 @@ impl Failure {
             line: line(text.into()),
             log: Vec::new(),
             errno: None,
+            explanation: None,
         }
     }
 
@@ -90,6 +95,17 @@ impl Failure {
     pub fn with_log(mut self, log: &[u8]) -> Self {
         self.log = log.to_vec();
         self
+    }
+
+    /// With what else is known.
+    pub(crate) fn explained(mut self, explanation: Explanation) -> Self {
+        self.explanation = Some(Box::new(explanation));
+        self
+    }
+
+    /// What else is known, of a load that failed.
+    pub fn explanation(&self) -> Option<&Explanation> {
+        self.explanation.as_deref()
     }
 
     /// All that the verifier said; empty if it was not the verifier.

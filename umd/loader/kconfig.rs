@@ -182,7 +182,7 @@ fn number_bytes(number: u64, variable: &Kconfig) -> Result<Vec<u8>, String> {
 }
 
 /// The version as `KERNEL_VERSION()` puts it together.
-fn kernel_version() -> Result<u64, Failure> {
+pub(crate) fn kernel_version() -> Result<u64, Failure> {
     let uname = rustix::system::uname();
     let (release, version) = (
         uname.release().to_string_lossy(),

@@ -13,7 +13,7 @@ use preload_image::Image;
 
 use crate::failure::{Failure, number};
 use crate::module_btf::ModuleBtfs;
-use crate::{arenas, sanitize};
+use crate::{arenas, c_type, explain, sanitize};
 
 /// Words of memory for a load: what nobody asks for is never touched.
 const ARENA_WORDS: usize = (256 << 20) / 8;
@@ -39,7 +39,7 @@ pub fn memory() -> Vec<u64> {
 /// `maps` are those that exist already, by index; their fds are closed with the rest.
 ///
 /// # Errors
-/// The first step that failed; the verifier's log with it. Nothing stays loaded.
+/// The first step that failed, with what is known of it. Nothing stays loaded.
 pub fn load<'a, S: Sys>(
     sys: &'a S,
     image: &Image<'a>,
@@ -63,7 +63,7 @@ pub fn load<'a, S: Sys>(
     let loaded = exec::load_with(sys, image, given, search, &mut arena, &mut error);
     loaded.map_err(|_| {
         let log = arena.scratch(error.log_bytes()).unwrap_or_default();
-        Failure::of(&error).with_log(log)
+        explain::explain(sys, image, Failure::of(&error), log)
     })
 }
 
@@ -139,6 +139,14 @@ impl Kernel {
             true
         })?;
         Ok(found)
+    }
+
+    /// The type with this id, as C writes it.
+    pub(crate) fn c_type(&self, id: u32) -> String {
+        let (none, mut memory) = (Filter::default(), memory());
+        let mut arena = Arena::new(&mut memory);
+        let btf = Btf::index(&self.0, &mut arena, &none, &mut |_, _, _| Some(0));
+        c_type::name(&btf, id)
     }
 
     /// Has it a type of this kind and name that is so?

@@ -24,8 +24,8 @@ use rustix::thread::CapabilitySet;
 pub use self::sys::WithToken;
 use crate::failure::{Failure, number};
 use crate::grants::{Grants, SETS, Set};
-use crate::mountinfo;
 use crate::pins::is_bpffs;
+use crate::{kconfig, mountinfo};
 
 /// Where a token is looked for if nobody says where.
 const DEFAULT: &str = "/sys/fs/bpf";
@@ -258,7 +258,13 @@ fn capable(capability: CapabilitySet) -> bool {
     sets.map_or(true, |sets| sets.effective.contains(capability))
 }
 
-/// A call that was made with a token, and refused with `EPERM`.
+/// Is this process in the initial user namespace? Its inode is `PROC_USER_INIT_INO`.
+fn in_initial_userns() -> bool {
+    const INITIAL: u64 = 0xefff_fffd;
+    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|stat| stat.st_ino == INITIAL)
+}
+
+/// A call that was refused with `EPERM`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Refused {
     cmd: u32,
@@ -322,7 +328,29 @@ impl Refused {
         ))
     }
 
-    /// Capabilities that the kernel asks for in the token's user namespace (6.12 to 7.3).
+    /// What it lacks of whoever has no token: capabilities, and memory on kernels that
+    /// count it (before 5.11, where the executor has tried to raise the limit).
+    fn why_without(&self) -> Option<String> {
+        if !capable(CapabilitySet::SYS_ADMIN) {
+            let mut all = self.capabilities().into_iter();
+            if let Some((_, name)) = all.find(|(capability, _)| !capable(*capability)) {
+                return Some(format!("this process has no {name}"));
+            }
+        }
+        if !in_initial_userns() {
+            let why = "this process is in a user namespace of its own, and has no BPF token";
+            return Some(why.to_owned());
+        }
+        let memory = [cmd::MAP_CREATE, cmd::PROG_LOAD].contains(&self.cmd);
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current?;
+        let counted = kconfig::kernel_version().is_ok_and(|version| version < 5 << 16 | 11 << 8);
+        (memory && counted).then(|| {
+            let kib = limit >> 10;
+            format!("its memory counts (before 5.11), and RLIMIT_MEMLOCK is {kib} KiB")
+        })
+    }
+
+    /// Capabilities that the kernel asks for, if there is a token in the token's user namespace (6.12 to 7.3).
     fn capabilities(&self) -> Vec<(CapabilitySet, &'static str)> {
         const NET_ADMIN: (CapabilitySet, &str) = (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN");
         const PERFMON: (CapabilitySet, &str) = (CapabilitySet::PERFMON, "CAP_PERFMON");

@@ -168,6 +168,18 @@ impl<'a> ProgAttr<'a> {
         self.attr.log_buf = addr_mut(log);
         bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut self.attr))
     }
+
+    /// The same with what the verifier says last, and not what leads there (since 5.2).
+    ///
+    /// # Errors
+    /// As the kernel reports it.
+    pub fn load_for_verdict<S: Sys>(&mut self, sys: &S, log: &mut [u8]) -> Result<i32, Errno> {
+        const BPF_LOG_STATS: u32 = 4;
+        self.attr.log_level = BPF_LOG_STATS;
+        self.attr.log_size = log.len() as u32;
+        self.attr.log_buf = addr_mut(log);
+        bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut self.attr))
+    }
 }
 
 /// `BPF_LINK_CREATE` of an iterator without parameters: the fd.

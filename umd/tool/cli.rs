@@ -17,14 +17,14 @@ use crate::tcx::Tcx;
 #[command(
     name = "bpf-preload",
     version,
-    after_help = "Exit status: 0 if it was done, 1 if it failed (one line on stderr says why), 2 for wrong usage."
+    after_help = "Exit status: 0 if it was done, 1 if it failed (a line on stderr says why, indented ones below what else is known), 2 for wrong usage."
 )]
 pub(crate) struct Cli {
-    /// Print JSON; a failure is {"error": "..."}, besides its line on stderr
+    /// Print JSON; a failure is {"error": "...", ...}, besides its lines on stderr
     #[arg(short, long, global = true)]
     pub(crate) json: bool,
 
-    /// Print all of the verifier's log if it refuses a program, on stderr before the line
+    /// Print all of the verifier's log if it refuses a program, on stderr before the rest
     #[arg(short, long, global = true)]
     pub(crate) debug: bool,
 

@@ -8,6 +8,7 @@
 
 mod cli;
 mod dump;
+mod explain;
 mod interrupt;
 mod load;
 mod mount;

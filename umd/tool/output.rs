@@ -8,6 +8,8 @@ use std::io::Write as _;
 use preload_loader::failure::Failure;
 use serde::Serialize;
 
+use crate::explain::Explained;
+
 /// Prints what a command has to say.
 pub(crate) fn print<T: Display + Serialize>(said: &T, json: bool) -> Result<(), Failure> {
     bytes(text(said, json)?.as_bytes())
@@ -30,14 +32,15 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Says what went wrong. Where even that cannot be written the exit status must do.
-/// The line comes last, behind the verifier's log if that is wanted.
+/// The line comes first, behind all of the verifier's log if that is wanted.
 pub(crate) fn failed(failure: &Failure, json: bool, debug: bool) {
     if debug {
         let _ = std::io::stderr().write_all(failure.log());
     }
+    let explained = Explained::of(failure, debug);
     if json {
-        let error = serde_json::json!({ "error": failure.to_string() });
-        let _ = bytes(format!("{error}\n").as_bytes());
+        let error = text(&explained, true).unwrap_or_default();
+        let _ = bytes(error.as_bytes());
     }
-    let _ = writeln!(std::io::stderr(), "bpf-preload: {failure}");
+    let _ = write!(std::io::stderr(), "bpf-preload: {explained}");
 }

@@ -117,6 +117,7 @@ pub(crate) fn relo(file: &Path, btf: &Path, raw: bool) -> Result<Relocated, Fail
     let relocated = relocate(
         &image,
         kernel,
+        None,
         Search::All,
         &mut arena,
         &mut error,

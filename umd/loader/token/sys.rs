@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel, asked with a token: the commands that take one get it, behind the attr that
-//! the caller made; all others, and all without a token, pass as they are.
+//! the caller made; all others, and all without a token, pass as they are. What is refused is
+//! remembered.
 #![expect(unsafe_code, reason = "passes bpf() on, which takes addresses")]
 
 use std::cell::RefCell;
@@ -57,10 +58,25 @@ impl<S: Sys> WithToken<S> {
         if let Some(why) = self.why(&self.btf_refused) {
             return Err(Failure::errno("load BTF", EPERM).because(&why));
         }
-        loaded.map_err(|failure| match self.why(&self.refused) {
-            Some(why) if failure.os_error() == Some(EPERM) => failure.because(&why),
-            _ => failure,
+        loaded.map_err(|failure| {
+            // What the verifier refuses it says itself.
+            if failure.os_error() != Some(EPERM) || !failure.log().is_empty() {
+                return failure;
+            }
+            match self.why(&self.refused).or_else(|| self.why_without()) {
+                Some(why) => failure.because(&why),
+                None => failure,
+            }
         })
+    }
+
+    /// What was refused without a token, if that is certain.
+    fn why_without(&self) -> Option<String> {
+        let refused = self.refused.borrow();
+        refused
+            .as_ref()?
+            .why_without()
+            .filter(|_| self.token.is_none())
     }
 
     fn why(&self, refused: &RefCell<Option<Refused>>) -> Option<String> {
@@ -100,7 +116,7 @@ impl<S: Sys> WithToken<S> {
             },
             name: name(attr, if cmd == cmd::PROG_LOAD { 48 } else { 28 }),
         });
-        if cmd == cmd::BTF_LOAD {
+        if cmd == cmd::BTF_LOAD && self.token.is_some() {
             self.btf_refused.replace(refused.clone());
         }
         self.refused.replace(refused);
@@ -126,9 +142,13 @@ impl<S: Sys> Sys for WithToken<S> {
     unsafe fn bpf(&self, cmd: u32, attr: &mut [u8]) -> Result<i32, Errno> {
         let at = TOKEN_AT.iter().find(|at| at.cmd == cmd);
         let Some((mut longer, end)) = at.and_then(|at| self.extend(at, attr)) else {
-            self.refused.replace(None);
             // SAFETY: the caller's contract.
-            return unsafe { self.sys.bpf(cmd, attr) };
+            let result = unsafe { self.sys.bpf(cmd, attr) };
+            match at {
+                Some(_) => self.note(cmd, attr, &result),
+                None => drop(self.refused.replace(None)),
+            }
+            return result;
         };
         let with = longer.get_mut(..end).unwrap_or_default();
         // SAFETY: the caller's contract; what was added is no pointer.
