@@ -114,6 +114,44 @@ impl<S: Sys> Drop for ModuleBtfs<'_, S> {
     }
 }
 
+/// One module, whose BTF is in a file: for a kernel that need not be the running one.
+pub struct ModuleFile {
+    name: Vec<u8>,
+    btf: Vec<u8>,
+    first_id: u32,
+}
+
+impl ModuleFile {
+    /// Of this name, with this BTF split off that of its kernel; none if either is no BTF.
+    #[must_use]
+    pub fn new(name: &str, vmlinux: &[u8], split: &[u8]) -> Option<Self> {
+        Some(ModuleFile {
+            name: name.as_bytes().to_vec(),
+            btf: join(vmlinux, split)?,
+            first_id: 1 + Sections::of(vmlinux)?.types().count() as u32,
+        })
+    }
+
+    /// The kernel's BTF and its own, as BTF of one piece.
+    #[must_use]
+    pub fn btf(&self) -> &[u8] {
+        &self.btf
+    }
+}
+
+impl Modules for ModuleFile {
+    fn find(&self, _: &[u8], _: &Wanted<'_>) {}
+
+    fn get(&self, index: usize) -> Option<Module<'_>> {
+        (index == 0).then_some(Module {
+            name: &self.name,
+            btf: &self.btf,
+            first_id: self.first_id,
+            fd: -1,
+        })
+    }
+}
+
 /// A string of split BTF.
 fn string<'b>(base: &'b [u8], split: &'b [u8], at: u32) -> &'b [u8] {
     let at = at as usize;

@@ -9,8 +9,10 @@ use std::path::Path;
 use preload_image::{Image, ImageError};
 use rustix::fs::OFlags;
 
+use crate::btf::Sections;
 use crate::failure::Failure;
 use crate::kernel;
+use crate::module_btf::ModuleFile;
 
 /// Most bytes of a file: of those that are given to this tool, a kernel with its
 /// debug information is the longest. Devices have no end.
@@ -59,8 +61,32 @@ pub fn lower(file: &Path) -> Result<Vec<u8>, Failure> {
 /// It is neither, or damaged.
 pub fn btf<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b [u8], Failure> {
     let found = preload_lower::btf(bytes).map_err(|error| Failure::new(error.to_string()));
-    let checked = found.and_then(|btf| kernel::check_btf(btf).map(|()| btf));
+    let checked = found.and_then(|btf| {
+        // Strings of its own begin with the empty one, which split BTF has elsewhere.
+        let strings = Sections::of(btf).map(|btf| btf.strings);
+        if strings.is_some_and(|strings| strings.first().is_some_and(|byte| *byte != 0)) {
+            let what = "BTF of a module, which counts on from its kernel's: that is wanted, too";
+            return Err(Failure::new(what));
+        }
+        kernel::check_btf(btf).map(|()| btf)
+    });
     checked.map_err(|failure| failure.within(file))
+}
+
+/// The BTF of a module in what was read of `file`, which counts on from its kernel's.
+///
+/// # Errors
+/// It is none, or damaged, or not of this kernel.
+pub fn module_btf(file: &Path, bytes: &[u8], vmlinux: &[u8]) -> Result<ModuleFile, Failure> {
+    let found = preload_lower::btf(bytes).map_err(|error| Failure::new(error.to_string()));
+    let joined = found.and_then(|split| {
+        // As the kernel calls it: `nf-conntrack.ko` is nf_conntrack.
+        let name = preload_lower::object_name(file).replace('-', "_");
+        let module = ModuleFile::new(&name, vmlinux, split);
+        let module = module.ok_or_else(|| Failure::new("not BTF of a module"))?;
+        kernel::check_btf(module.btf()).map(|()| module)
+    });
+    joined.map_err(|failure| failure.within(file))
 }
 
 /// Opens an image.

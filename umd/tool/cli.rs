@@ -104,6 +104,11 @@ pub(crate) enum Command {
         /// BTF of the kernel: a file of BTF, or an ELF object with a section .BTF
         #[arg(long, value_name = "FILE", default_value = "/sys/kernel/btf/vmlinux")]
         btf: PathBuf,
+        /// BTF of the kernel, if that of --btf is a module's (a .ko, or of /sys/kernel/btf)
+        ///
+        /// What the kernel has is taken from there, and only the rest from the module.
+        #[arg(long, value_name = "FILE", requires = "btf")]
+        base_btf: Option<PathBuf>,
         /// Print the relocated instructions of each program, in hexadecimal
         ///
         /// Where a map's fd would stand is -1.

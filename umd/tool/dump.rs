@@ -171,10 +171,11 @@ pub(crate) fn dump(file: &Path) -> Result<Dump, Failure> {
             .iter()
             .map(|map| one_map(&image, &map))
             .collect(),
-        targets: image
-            .targets()
-            .iter()
-            .map(|target| str(target.name))
+        // Those of ksyms are among these.
+        targets: (1..)
+            .zip(image.targets().iter())
+            .filter(|(number, _)| image.externs().iter().all(|ksym| ksym.target != *number))
+            .map(|(_, target)| str(target.name))
             .collect(),
         ksyms: image
             .externs()

@@ -77,7 +77,15 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             }
         },
         Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
-        Command::Relo { file, btf, raw } => output::print(&relo::relo(file, btf, *raw)?, cli.json),
+        Command::Relo {
+            file,
+            btf,
+            base_btf,
+            raw,
+        } => {
+            let said = relo::relo(file, btf, base_btf.as_deref(), *raw)?;
+            output::print(&said, cli.json)
+        }
         Command::Probe => output::print(&probe::probe()?, cli.json),
         Command::Tcx(command) => tcx::run(command, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),

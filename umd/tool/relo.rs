@@ -7,6 +7,7 @@ use std::path::Path;
 
 use bpf_preload_umd::arena::Arena;
 use bpf_preload_umd::error::Error;
+use bpf_preload_umd::modules::Modules;
 use bpf_preload_umd::relo::{Outcome, Told, relocate};
 use bpf_preload_umd::targets::Search;
 use preload_loader::failure::{Failure, line};
@@ -67,12 +68,20 @@ impl fmt::Display for Relocated {
     }
 }
 
-/// Relocates an object for the kernel with the BTF in `btf`, else the running one.
-pub(crate) fn relo(file: &Path, btf: &Path, raw: bool) -> Result<Relocated, Failure> {
+/// Relocates an object for the kernel with the BTF in `btf`; with `base`, for the kernel
+/// with the BTF in that and a module with the one in `btf`.
+pub(crate) fn relo(
+    file: &Path,
+    btf: &Path,
+    base: Option<&Path>,
+    raw: bool,
+) -> Result<Relocated, Failure> {
     let bytes = object::lower(file)?;
     let image = object::parse(&bytes)?;
-    let kernel = object::read(btf)?;
-    let kernel = object::btf(btf, &kernel)?;
+    let bytes = object::read(base.unwrap_or(btf))?;
+    let kernel = object::btf(base.unwrap_or(btf), &bytes)?;
+    let module = base.map(|_| object::module_btf(btf, &object::read(btf)?, kernel));
+    let module = module.transpose()?;
     let mut said = Relocated {
         programs: Vec::new(),
         raw,
@@ -117,7 +126,7 @@ pub(crate) fn relo(file: &Path, btf: &Path, raw: bool) -> Result<Relocated, Fail
     let relocated = relocate(
         &image,
         kernel,
-        None,
+        module.as_ref().map(|module| module as &dyn Modules),
         Search::All,
         &mut arena,
         &mut error,

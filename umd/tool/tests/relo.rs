@@ -128,3 +128,56 @@ fn bad_btf_is_not_explained() {
         );
     }
 }
+
+/// BTF of these types and strings.
+fn btf(types: &[u32], strings: &str) -> Vec<u8> {
+    let len = 4 * types.len() as u32;
+    let header = [0x0001_eb9f, 24, 0, len, len, strings.len() as u32];
+    let words = header.iter().chain(types);
+    let words = words.flat_map(|word| word.to_le_bytes());
+    words.chain(strings.bytes()).collect()
+}
+
+#[test]
+fn type_of_a_module_is_not_found_or_hides_the_kernels() {
+    let source = r#"
+#define CORE __attribute__((preserve_access_index))
+struct own { int a, b; } CORE;
+struct both { int a, b; } CORE;
+__attribute__((section("tc"), used)) int prog(struct own *own) { return own->b; }
+__attribute__((section("tc"), used)) int other(struct both *both) { return both->b; }"#;
+    let program = compile("of_module", source);
+    // The kernel: int; struct both { int b at 4 }.
+    let kernel = btf(
+        &[1, 1 << 24, 4, 32, 5, 4 << 24 | 1, 8, 10, 1, 32],
+        "\0int\0both\0b\0",
+    );
+    // The module: struct own { int b at 20 }, struct both { int b at 40 }.
+    let own = [12, 4 << 24 | 1, 24, 10, 1, 160];
+    let both = [5, 4 << 24 | 1, 44, 10, 1, 320];
+    let module = btf(&[own, both].concat(), "own\0");
+    let dir = program.parent().expect("a directory");
+    let [vmlinux, ko] = [("vmlinux", kernel), ("a-module.ko", module)].map(|(name, bytes)| {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).expect("write BTF");
+        path
+    });
+    let base = Path::new("--base-btf");
+    let (ok, said) = relo(&[&program, Path::new("--btf"), &ko, base, &vmlinux]);
+    assert!(ok, "{said}");
+    let value = |name: &str| {
+        let line = said.lines().find(|line| line.contains(name));
+        line.and_then(|line| line.rsplit("= ").next())
+            .map(str::to_owned)
+    };
+    assert_eq!(value("struct own.b").as_deref(), Some("20"), "{said}");
+    assert_eq!(value("struct both.b").as_deref(), Some("4"), "{said}");
+    // Without its kernel it is none.
+    let (ok, said) = relo(&[&program, Path::new("--btf"), &ko]);
+    assert!(
+        !ok && said.contains("a-module.ko: BTF of a module, "),
+        "{said}"
+    );
+    let (ok, said) = relo(&[&program, Path::new("--btf"), &program, base, &ko]);
+    assert!(!ok && said.lines().count() == 1, "{said}");
+}
