@@ -6,8 +6,8 @@ use bpf_preload_umd::btf::{Btf, Filter, Type, kind};
 use bpf_preload_umd::error::Error;
 use bpf_preload_umd::exec::{self, Given, Loaded};
 use bpf_preload_umd::kernel_btf::KernelBtf;
-use bpf_preload_umd::sys::Sys;
 use bpf_preload_umd::sys::linux::Linux;
+use bpf_preload_umd::sys::{Sys, bpf};
 use bpf_preload_umd::targets::Search;
 use preload_image::Image;
 
@@ -61,10 +61,28 @@ pub fn load<'a, S: Sys>(
         modules: Some(&modules),
     };
     let loaded = exec::load_with(sys, image, given, search, &mut arena, &mut error);
+    if let Ok(loaded) = &loaded {
+        bind_rodata(sys, loaded);
+    }
     loaded.map_err(|_| {
         let log = arena.scratch(error.log_bytes()).unwrap_or_default();
         explain::explain(sys, image, Failure::of(&error), log)
     })
+}
+
+/// As in libbpf, constants live as long as any program, whether it reads them or not: what
+/// `bpftool prog show` calls metadata is among them. Before 5.10 only those that are read do.
+fn bind_rodata<S: Sys>(sys: &S, loaded: &Loaded<'_, S>) {
+    let is_rodata = |name: &[u8]| {
+        let section = name.iter().position(|byte| *byte == b'.');
+        let section = section.and_then(|at| name.get(at..)).unwrap_or_default();
+        section == b".rodata" || section.starts_with(b".rodata.")
+    };
+    for map in loaded.maps().filter(|map| is_rodata(map.name)) {
+        for prog in loaded.progs() {
+            let _ = bpf::prog_bind_map(sys, prog.fd, map.fd);
+        }
+    }
 }
 
 /// BTF of the running kernel.

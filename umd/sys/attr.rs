@@ -35,6 +35,7 @@ pub mod cmd {
     pub const LINK_UPDATE: u32 = 29;
     pub const LINK_GET_FD_BY_ID: u32 = 30;
     pub const LINK_DETACH: u32 = 34;
+    pub const PROG_BIND_MAP: u32 = 35;
     pub const TOKEN_CREATE: u32 = 36;
 }
 
@@ -291,6 +292,15 @@ attr! {
         relative_fd: u32 = 16,
         pad: u32 = 20,
         expected_revision: u64 = 24,
+    }
+}
+
+attr! {
+    /// `BPF_PROG_BIND_MAP`
+    ProgBindMap, 12 {
+        prog_fd: u32 = 0,
+        map_fd: u32 = 4,
+        flags: u32 = 8,
     }
 }
 

@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 
 use super::attr::{
     BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkInfo, MapCreate, MapElem, MapFreeze,
-    MapInfo, OBJ_NAME_LEN, ObjGetInfo, ObjPin, ProgLoad, RawTracepoint, cmd,
+    MapInfo, OBJ_NAME_LEN, ObjGetInfo, ObjPin, ProgBindMap, ProgLoad, RawTracepoint, cmd,
 };
 use super::pod::{Attr, attr_bytes};
 use super::{Errno, Sys};
@@ -180,6 +180,19 @@ impl<'a> ProgAttr<'a> {
         self.attr.log_buf = addr_mut(log);
         bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut self.attr))
     }
+}
+
+/// `BPF_PROG_BIND_MAP`: the map lives as long as the program (since 5.10).
+///
+/// # Errors
+/// As the kernel reports it: `EINVAL` before 5.10.
+pub fn prog_bind_map<S: Sys>(sys: &S, prog_fd: i32, map_fd: i32) -> Result<(), Errno> {
+    let mut attr = ProgBindMap {
+        prog_fd: prog_fd as u32,
+        map_fd: map_fd as u32,
+        ..ProgBindMap::default()
+    };
+    bpf(sys, cmd::PROG_BIND_MAP, attr_bytes(&mut attr)).map(drop)
 }
 
 /// `BPF_LINK_CREATE` of an iterator without parameters: the fd.

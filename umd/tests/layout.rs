@@ -10,8 +10,8 @@ use bpf_preload_umd::error::LINE_MAX;
 use bpf_preload_umd::sys::attr::{
     BPF_F_TOKEN_FD, BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkCreateTcx,
     LinkDetach, LinkInfo, LinkInfoTcx, LinkUpdate, MapCreate, MapElem, MapFreeze, MapInfo,
-    ObjGetInfo, ObjPin, PerfEvent, ProgAttach, ProgInfo, ProgLoad, ProgQuery, RawTracepoint,
-    TOKEN_AT, TokenCreate, TokenInfo, cmd,
+    ObjGetInfo, ObjPin, PerfEvent, ProgAttach, ProgBindMap, ProgInfo, ProgLoad, ProgQuery,
+    RawTracepoint, TOKEN_AT, TokenCreate, TokenInfo, cmd,
 };
 use bpf_preload_umd::sys::pod::Attr;
 
@@ -65,6 +65,7 @@ fn layouts() -> Vec<Layout> {
         layout!(MapInfo, "struct bpf_map_info", "", "map_type" is "type"),
         layout!(LinkInfo, "struct bpf_link_info", "", "link_type" is "type"),
         layout!(LinkUpdate, "union bpf_attr", "link_update."),
+        layout!(ProgBindMap, "union bpf_attr", "prog_bind_map."),
         layout!(LinkDetach, "union bpf_attr", "link_detach."),
         // The kernel's flags are bits of the word that has no name.
         layout!(ProgInfo, "struct bpf_prog_info", "", "prog_type" is "type", "gpl_compatible" is ""),
@@ -177,6 +178,7 @@ fn uapi_source() -> String {
         ("LINK_UPDATE", cmd::LINK_UPDATE),
         ("LINK_GET_FD_BY_ID", cmd::LINK_GET_FD_BY_ID),
         ("LINK_DETACH", cmd::LINK_DETACH),
+        ("PROG_BIND_MAP", cmd::PROG_BIND_MAP),
         ("MAP_DELETE_ELEM", cmd::MAP_DELETE_ELEM),
         ("RAW_TRACEPOINT_OPEN", cmd::RAW_TRACEPOINT_OPEN),
     ] {
