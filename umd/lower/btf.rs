@@ -16,6 +16,10 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const HEADER_BYTES: usize = 24;
 /// Longest chain of types that libbpf and the kernel follow.
 pub(crate) const MAX_DEPTH: usize = 32;
+/// Longest name, and most bytes of all: many types can share the bytes of a long one.
+/// No kernel takes names of more than 511.
+const MAX_NAME_BYTES: usize = 4096;
+const MAX_NAMES_BYTES: usize = 64 << 20;
 /// Parsed BTF; type 0 is `void`.
 pub(crate) struct Btf<'a> {
     types: Vec<Type>,
@@ -81,8 +85,21 @@ impl<'a> Btf<'a> {
 
     /// Checks that every string and type that a type names exists.
     fn check(&self) -> Result<()> {
+        let mut names_bytes = 0;
         for (id, ty) in self.iter() {
             for (word, value) in ty.words() {
+                if word == Word::Str {
+                    let name_bytes = self.str(value).len();
+                    names_bytes += name_bytes;
+                    if name_bytes > MAX_NAME_BYTES || names_bytes > MAX_NAMES_BYTES {
+                        let what = if name_bytes > MAX_NAME_BYTES {
+                            format!("type [{id}] has a name of {name_bytes} bytes")
+                        } else {
+                            format!("names of more than {MAX_NAMES_BYTES} bytes in all")
+                        };
+                        return Err(LowerError::new(what));
+                    }
+                }
                 let good = match word {
                     Word::Plain => true,
                     Word::Str => (value as usize) < self.strings.len(),

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use crate::btf::{Btf, HEADER_BYTES, MAGIC, VERSION, Word, kind};
 use crate::prog::is_link_name;
 
+/// Longest BTF that a kernel takes (`BTF_MAX_SIZE`).
+pub(crate) const MAX_BYTES: usize = 16 << 20;
+
 pub(crate) struct Compact<'a> {
     /// BTF as `BPF_BTF_LOAD` takes it; empty if nothing is left.
     pub(crate) bytes: Vec<u8>,
@@ -162,6 +165,10 @@ impl Default for Strings<'_> {
 
 impl<'a> Strings<'a> {
     fn keep(&mut self, btf: &Btf<'a>, old: u32) -> u32 {
+        // Too much already, as whoever asks will find: many can share the bytes of a long one.
+        if self.bytes.len() > MAX_BYTES {
+            return 0;
+        }
         *self.moved.entry(old).or_insert_with(|| {
             let string = btf.str(old);
             *self.known.entry(string).or_insert_with(|| {

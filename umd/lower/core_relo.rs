@@ -23,6 +23,9 @@ const BPF_CLASS: u8 = 7;
 /// Second operand is a register, not `imm`.
 const BPF_X: u8 = 8;
 
+/// Longest access string.
+const MAX_ACCESS_BYTES: usize = 4096;
+
 #[derive(Clone, Debug)]
 pub(crate) struct CoreRelo {
     /// Instruction in the function; linking adds the function's place.
@@ -49,6 +52,11 @@ impl CoreRelo {
     pub(crate) fn new(btf: &Btf, insn: u32, kind: u32, root: u32, access: u32) -> Result<Self> {
         if root == 0 || root as usize >= btf.len() || !btf.has_str(access) {
             return Err(LowerError::new("type or access string does not exist"));
+        }
+        // libbpf's are of at most 64 steps.
+        if btf.str(access).len() > MAX_ACCESS_BYTES {
+            let what = format!("access string of more than {MAX_ACCESS_BYTES} bytes");
+            return Err(LowerError::new(what));
         }
         // Candidates are found by name; a local id needs none.
         if btf.name(root).is_empty() && kind != core_kind::TYPE_ID_LOCAL {

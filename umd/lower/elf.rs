@@ -19,6 +19,11 @@ pub(crate) use object::elf::{
     STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
 };
 
+/// Longest name of a section or symbol, and most bytes of all names of symbols: many can
+/// share the bytes of a long one.
+const MAX_NAME_BYTES: usize = 4096;
+const MAX_NAMES_BYTES: usize = 64 << 20;
+
 pub(crate) struct Section<'a> {
     pub(crate) name: &'a str,
     pub(crate) kind: elf::SectionType,
@@ -80,6 +85,7 @@ impl<'a> Elf<'a> {
             let name = table
                 .section_name(LE, header)
                 .map_err(|e| wrong(e.to_string()))?;
+            let name = utf8(name, "section")?;
             let kind = header.sh_type(LE);
             let data = header
                 .data(LE, bytes)
@@ -91,7 +97,7 @@ impl<'a> Elf<'a> {
                 Err(e) => return Err(wrong(e.to_string()).section(name)),
             };
             sections.push(Section {
-                name: utf8(name, "section")?,
+                name,
                 kind,
                 exec: header.sh_flags(LE).0 & SHF_EXECINSTR.0 != 0,
                 data,
@@ -108,10 +114,16 @@ impl<'a> Elf<'a> {
         if symbols.is_empty() {
             return Err(LowerError::new("no symbol table, stripped object?"));
         }
+        let mut names_bytes = 0;
         let symbols = symbols
             .enumerate()
             .map(|(index, symbol)| {
                 let name = symbols.symbol_name(LE, symbol).map_err(bad)?;
+                names_bytes += name.len();
+                if names_bytes > MAX_NAMES_BYTES {
+                    let what = format!("symbols with names of more than {MAX_NAMES_BYTES} bytes");
+                    return Err(LowerError::new(what));
+                }
                 let section = symbols.symbol_section(LE, symbol, index).map_err(bad)?;
                 if section.is_some_and(|s| s.0 >= sections.len()) {
                     return Err(
@@ -184,6 +196,10 @@ fn check_ident(bytes: &[u8]) -> Result<()> {
 }
 
 fn utf8<'a>(name: &'a [u8], what: &str) -> Result<&'a str> {
+    if name.len() > MAX_NAME_BYTES {
+        let what = format!("{what} name of more than {MAX_NAME_BYTES} bytes");
+        return Err(LowerError::new(what));
+    }
     std::str::from_utf8(name)
         .map_err(|_| LowerError::new(format!("{what} name is not UTF-8")).symbol(name))
 }

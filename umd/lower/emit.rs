@@ -13,7 +13,7 @@ use preload_image::{
 };
 
 use crate::btf::{Btf, kind};
-use crate::compact::Compact;
+use crate::compact::{Compact, MAX_BYTES};
 use crate::core_relo::CoreRelo;
 use crate::core_spec::Step;
 use crate::error::{LowerError, Result};
@@ -43,6 +43,10 @@ impl Parts<'_, '_> {
             specs: HashMap::new(),
             bare: self.bare,
         };
+        if emit.compact.bytes.len() > MAX_BYTES {
+            let what = format!("BTF of more than {MAX_BYTES} bytes, which no kernel takes");
+            return Err(LowerError::new(what).section(".BTF"));
+        }
         let object = Object {
             name: emit.str(self.name.as_bytes()),
             license: emit.str(self.license),

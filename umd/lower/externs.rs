@@ -195,6 +195,9 @@ fn kconfig_kind_of(btf: &Btf, id: u32) -> Option<(u32, bool)> {
 /// The section's size and id in BTF, if there is one.
 pub(crate) fn place_kconfig(btf: &mut Btf, externs: &[Extern]) -> Option<(u32, u32)> {
     let kconfigs = || externs.iter().filter_map(|e| e.kconfig());
+    // Of two symbols of one name the first.
+    let all: Vec<_> = kconfigs().map(|k| (k.var, k)).collect();
+    let by_var: HashMap<_, _> = all.into_iter().rev().collect();
     let end = kconfigs().map(|k| k.offset + k.size).max()?;
     let found =
         |(id, ty): &(u32, &btf::Type)| ty.is(kind::DATASEC) && btf.name(*id) == KCONFIG.as_bytes();
@@ -202,7 +205,7 @@ pub(crate) fn place_kconfig(btf: &mut Btf, externs: &[Extern]) -> Option<(u32, u
     let mut sec = btf.ty(id).clone();
     sec.third = end;
     for [var, offset, size] in sec.members_mut() {
-        if let Some(kconfig) = kconfigs().find(|k| k.var == *var) {
+        if let Some(kconfig) = by_var.get(var) {
             (*offset, *size) = (kconfig.offset, kconfig.size);
         }
         if let Some(var) = btf.ty_mut(*var) {

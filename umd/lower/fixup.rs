@@ -27,25 +27,35 @@ pub(crate) fn datasecs(btf: &mut Btf, elf: &Elf) -> Result<()> {
         .filter(|(_, ty)| ty.is(kind::DATASEC))
         .map(|(id, _)| id)
         .collect();
+    let sections: HashMap<&[u8], u64> = elf
+        .sections
+        .iter()
+        .rev()
+        .filter(|s| s.kind != SHT_REL)
+        .map(|s| (s.name.as_bytes(), s.size))
+        .collect();
     for id in ids {
         let name = btf.name(id);
         if !EXTERN_SECTIONS.contains(&name) {
-            datasec(btf, elf, &globals, id).map_err(|e| e.section(name))?;
+            datasec(btf, sections.get(name).copied(), &globals, id).map_err(|e| e.section(name))?;
         }
     }
     Ok(())
 }
 
-fn datasec(btf: &mut Btf, elf: &Elf, globals: &HashMap<&str, &Symbol>, id: u32) -> Result<()> {
-    let name = btf.name(id);
+/// `size` is that of the section in ELF.
+fn datasec(
+    btf: &mut Btf,
+    size: Option<u64>,
+    globals: &HashMap<&str, &Symbol>,
+    id: u32,
+) -> Result<()> {
     let mut sec = btf.ty(id).clone();
     // A static link has filled in sizes and offsets already.
     let unfilled = sec.third == 0;
     if unfilled {
-        let mut sections = elf.sections.iter().filter(|s| s.kind != SHT_REL);
-        let size = sections
-            .find(|s| s.name.as_bytes() == name)
-            .and_then(|s| u32::try_from(s.size).ok())
+        let size = size
+            .and_then(|size| u32::try_from(size).ok())
             .filter(|size| *size != 0);
         sec.third = size.ok_or_else(|| LowerError::new("BTF section has no contents in ELF"))?;
     }

@@ -84,16 +84,7 @@ fn lower_to(object: &[u8], name: &str, bare: bool) -> Result<Vec<u8>, LowerError
     let uses = struct_ops::used(&elf, &maps);
     let progs = prog::collect(&funcs, &btf, &uses)?;
     let entries: Vec<usize> = progs.iter().map(|prog| prog.func).collect();
-    let ops: Vec<_> = uses
-        .iter()
-        .map(|used| {
-            Ok((
-                used.map,
-                used.member(&btf)?,
-                used.prog(&funcs, &btf, &progs)?,
-            ))
-        })
-        .collect::<error::Result<_>>()?;
+    let ops = struct_ops::functions(&uses, &funcs, &btf, &progs)?;
     for (map, member, prog) in ops {
         if let Some(map) = maps.get_mut(map) {
             map.ops.push((member, prog));

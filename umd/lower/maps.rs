@@ -7,6 +7,7 @@
 //! entry per CPU, is left to whoever loads the image, with a flag that says so.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::btf::{self, Btf, kind};
 use crate::elf::{Elf, SHT_PROGBITS, Section};
@@ -27,6 +28,8 @@ const MAPS: &str = ".maps";
 
 /// Section of variables that live in the arena: of clang's address space 1.
 const ARENA: &str = ".addr_space.1";
+/// Most members of a map's definition: there are some dozen attributes.
+const MAX_ATTRIBUTES: usize = 256;
 /// What `max_entries` of an arena counts.
 const PAGE_BYTES: u64 = 4096;
 
@@ -118,20 +121,25 @@ pub(crate) fn collect<'a>(
     kconfig: Option<(u32, u32)>,
 ) -> Result<Vec<Map<'a>>> {
     let (mut maps, mut ops) = (Vec::new(), Vec::new());
+    let datasecs = datasecs(btf);
     for (index, section) in elf.sections.iter().enumerate() {
         let unsupported = |what: &str| Err(LowerError::new(what).section(section.name));
         match section.name {
             "maps" => return unsupported("unsupported legacy map definitions, use .maps"),
-            MAPS if section.kind == SHT_PROGBITS => declared(btf, index, section, &mut maps)?,
+            MAPS if section.kind == SHT_PROGBITS => {
+                declared(btf, &datasecs, index, section, &mut maps)?;
+            }
             name if struct_ops::is_section(name) => {
-                struct_ops::collect(btf, index, section, &mut ops)?;
+                struct_ops::collect(btf, &datasecs, index, section, &mut ops)?;
             }
             _ => {}
         }
     }
     arena(elf, &mut maps)?;
     for (index, section) in elf.sections.iter().enumerate() {
-        maps.extend(variables::of_section(btf, index, section, object)?);
+        maps.extend(variables::of_section(
+            btf, &datasecs, index, section, object,
+        )?);
     }
     maps.extend(kconfig.map(|(size, datasec)| variables::of_kconfig(object, size, datasec)));
     maps.extend(ops);
@@ -141,13 +149,14 @@ pub(crate) fn collect<'a>(
 /// Adds the maps declared in `.maps`.
 fn declared<'a>(
     btf: &Btf,
+    datasecs: &Datasecs<'_>,
     index: usize,
     section: &Section<'a>,
     maps: &mut Vec<Map<'a>>,
 ) -> Result<()> {
     // The attributes are in the types of the variables; the section is zeros.
-    let sec = find_datasec(btf, section.name);
-    let sec = sec.ok_or_else(|| LowerError::new("no BTF for it").section(section.name))?;
+    let sec = datasecs.get(section.name.as_bytes());
+    let sec = *sec.ok_or_else(|| LowerError::new("no BTF for it").section(section.name))?;
     for [var_id, offset, size] in btf.ty(sec).members() {
         let var = btf.ty(var_id);
         let name = btf.str(var.name);
@@ -184,6 +193,11 @@ fn declared<'a>(
 /// maps in another one. Such a struct may name itself, so the walk ends there.
 fn definition(btf: &Btf, map: &mut Map, def: u32, inner: bool) -> Result<()> {
     let new = |what: &str| Err(LowerError::new(what));
+    // Many maps can share a definition: a long one would be read for each.
+    if btf.ty(def).vlen() > MAX_ATTRIBUTES {
+        let what = format!("map is defined by a struct of more than {MAX_ATTRIBUTES} members");
+        return Err(LowerError::new(what));
+    }
     let members = btf.ty(def).members();
     for (left, [member, type_id, bits]) in (0..btf.ty(def).vlen()).rev().zip(members) {
         match btf.str(member) {
@@ -267,6 +281,26 @@ pub(crate) fn fill_slots(
     funcs: &Funcs,
     progs: &[usize],
 ) -> Result<()> {
+    // What there is by its place; of several of one place the first.
+    let holders: BTreeMap<_, _> = maps
+        .iter()
+        .enumerate()
+        .filter_map(|(index, map)| Some(((map.section, map.values?), index)))
+        .collect();
+    let by_place: HashMap<_, _> = maps
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, map)| !map.variables)
+        .map(|(index, map)| ((map.section, map.offset), index))
+        .collect();
+    let progs: HashMap<_, _> = progs
+        .iter()
+        .enumerate()
+        .rev()
+        .filter_map(|(index, func)| Some((index, funcs.0.get(*func)?)))
+        .map(|(index, func)| ((func.section, 8 * u64::from(func.start)), index))
+        .collect();
     for (rel_section, target) in elf.relocation_sections() {
         let section = elf.sections.get(target);
         if !section.is_some_and(|s| s.name == MAPS && s.kind == SHT_PROGBITS) {
@@ -283,12 +317,8 @@ pub(crate) fn fill_slots(
             let place = symbol.section.map(|section| (section, symbol.value));
             let wrong = |what: &str| wrong(what).symbol(elf.symbol_name(symbol));
             // The map whose slots begin last before the place.
-            let within = maps.iter().enumerate().filter(|(_, map)| {
-                map.section == target && map.values.is_some_and(|at| at <= rel.offset)
-            });
-            let within = within
-                .max_by_key(|(_, map)| map.values)
-                .map(|(index, _)| index);
+            let within = holders.range((target, 0)..=(target, rel.offset));
+            let within = within.last().map(|(_, index)| *index);
             let Some((index, holder)) = within.and_then(|w| Some((w, maps.get(w)?))) else {
                 return Err(wrong(
                     "relocation of a map that holds neither maps nor programs",
@@ -298,22 +328,17 @@ pub(crate) fn fill_slots(
             let key = u32::try_from(key / 8).ok().filter(|_| key % 8 == 0);
             let key = key.ok_or_else(|| wrong("relocation of no slot of the map"))?;
             let found = if holder.map_type == BPF_MAP_TYPE_PROG_ARRAY {
-                let mut entries = progs.iter().map(|f| funcs.0.get(*f));
-                entries.position(|f| {
-                    let f = f.map(|f| (f.section, 8 * u64::from(f.start)));
-                    f.is_some() && f == place
-                })
+                place.and_then(|place| progs.get(&place))
             } else {
                 if holder.map_type == BPF_MAP_TYPE_HASH_OF_MAPS && holder.key_size != 4 {
                     return Err(wrong(
                         "slot of a hash of maps whose keys are not 4 bytes long",
                     ));
                 }
-                let is = |m: &Map| Some((m.section, m.offset)) == place && !m.variables;
-                maps.iter().position(is)
+                place.and_then(|place| by_place.get(&place))
             };
             let found =
-                found.ok_or_else(|| wrong("what is put into the map is none of its kind"))?;
+                *found.ok_or_else(|| wrong("what is put into the map is none of its kind"))?;
             if let Some(holder) = maps.get_mut(index) {
                 holder.slots.push((key, found as u32));
             }
@@ -401,8 +426,11 @@ fn attribute(btf: &Btf, map: &mut Map, name: &[u8], type_id: u32) -> Result<()> 
     Ok(())
 }
 
-pub(crate) fn find_datasec(btf: &Btf, name: &str) -> Option<u32> {
-    let mut types = btf.iter();
-    let found = types.find(|(id, ty)| ty.is(kind::DATASEC) && btf.name(*id) == name.as_bytes());
-    found.map(|(id, _)| id)
+/// Ids of the sections of BTF by name.
+pub(crate) type Datasecs<'a> = HashMap<&'a [u8], u32>;
+
+fn datasecs<'a>(btf: &Btf<'a>) -> Datasecs<'a> {
+    // From the last type to the first, so that the first of a name stays.
+    let types = btf.iter().rev().filter(|(_, ty)| ty.is(kind::DATASEC));
+    types.map(|(id, _)| (btf.name(id), id)).collect()
 }

@@ -39,6 +39,9 @@ pub(crate) struct Prog<'f> {
 /// `uses` are the functions in maps of struct_ops.
 pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Result<Vec<Prog<'f>>> {
     let mut link_names = link_names(btf)?;
+    let callbacks = exception_callbacks(btf);
+    // The first of several of a place, as if they were searched one by one.
+    let uses: HashMap<_, _> = uses.iter().rev().map(|used| (used.place, used)).collect();
     let mut taken = HashSet::new();
     let mut progs = Vec::new();
     let mut insns = 0;
@@ -57,7 +60,7 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Resu
         if sec.is_struct_ops() {
             // What is in no map has nothing to be checked against, and is left out.
             let place = (func.section, 8 * u64::from(func.start));
-            let Some(used) = uses.iter().find(|used| used.place == place) else {
+            let Some(used) = uses.get(&place) else {
                 continue;
             };
             let name = essential_name(btf.name(used.type_id));
@@ -70,7 +73,11 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Resu
                 "link name is taken by another program",
             )));
         }
-        let callback = exception_callback(btf, funcs, type_id).map_err(locate)?;
+        // Of two the verifier will say that they are one too many.
+        let callback = match callbacks.get(&type_id).map(Vec::as_slice) {
+            Some([name]) => Some(exception_callback(funcs, name).map_err(locate)?),
+            _ => None,
+        };
         let linked = link(funcs, index, callback)?;
         insns += linked.insns.len();
         if insns > MAX_INSNS {
@@ -94,29 +101,31 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Resu
     Ok(progs)
 }
 
-/// Index of the function that a program's `btf_decl_tag("exception_callback:NAME")`
-/// names: a global one in `.text`.
-fn exception_callback(btf: &Btf, funcs: &Funcs, type_id: u32) -> Result<Option<usize>> {
-    let mut tags = btf.iter().filter_map(|(_, tag)| {
-        let on = tag.is(kind::DECL_TAG) && tag.third == type_id && tag.extra() == u32::MAX;
-        btf.str(tag.name)
-            .strip_prefix(EXCEPTION_CALLBACK)
-            .filter(|_| on)
-    });
-    let Some(name) = tags.next().filter(|_| type_id != 0) else {
-        return Ok(None);
-    };
-    // Of two the verifier will say that they are one too many.
-    if tags.next().is_some() {
-        return Ok(None);
+/// By type what `btf_decl_tag("exception_callback:NAME")` on it names.
+fn exception_callbacks<'a>(btf: &Btf<'a>) -> HashMap<u32, Vec<&'a [u8]>> {
+    let mut names = HashMap::<_, Vec<_>>::new();
+    for (_, tag) in btf.iter().filter(|(_, ty)| ty.is(kind::DECL_TAG)) {
+        if let Some(name) = btf.str(tag.name).strip_prefix(EXCEPTION_CALLBACK)
+            && tag.extra() == u32::MAX
+        {
+            names.entry(tag.third).or_default().push(name);
+        }
     }
+    // A program without a type has no tags.
+    names.remove(&0);
+    names
+}
+
+/// Index of a program's exception callback: a global function in `.text`.
+fn exception_callback(funcs: &Funcs, name: &[u8]) -> Result<usize> {
     let is = |f: &Func| f.is_subprog() && !f.local && !f.hidden && f.name.as_bytes() == name;
-    let found = funcs.0.iter().position(is);
-    let what = format!(
-        "no global function {} for an exception callback",
-        printable(name)
-    );
-    Ok(Some(found.ok_or_else(|| LowerError::new(what))?))
+    let what = || {
+        let name = printable(name);
+        LowerError::new(format!(
+            "no global function {name} for an exception callback"
+        ))
+    };
+    funcs.0.iter().position(is).ok_or_else(what)
 }
 
 pub(crate) fn is_link_name(tag: &[u8]) -> bool {

@@ -6,7 +6,7 @@
 //! too. What cannot be expressed is refused: an instruction that keeps the
 //! compiler's placeholder would be a wrong program, not a failed load.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::btf::kind;
 use crate::elf::{
@@ -25,6 +25,16 @@ pub(crate) struct Referents<'e, 'a> {
     pub(crate) externs: &'e [Extern<'a>],
 }
 
+/// The same by what a relocation has of them: it may be one of very many.
+struct Found<'m> {
+    /// Maps by section and offset there.
+    maps: HashMap<(usize, u64), (u32, &'m Map<'m>)>,
+    /// Externs by symbol.
+    externs: HashMap<usize, u32>,
+    /// The map of `.kconfig`.
+    kconfig: Option<usize>,
+}
+
 impl Referents<'_, '_> {
     /// Gives every function its references.
     pub(crate) fn apply(&self, funcs: &mut Funcs) -> Result<()> {
@@ -36,14 +46,21 @@ impl Referents<'_, '_> {
             })
             .flatten()
             .collect();
+        let externs = (0u32..).zip(self.externs).map(|(i, e)| (e.symbol, i));
+        let found = Found {
+            maps: by_place,
+            externs: externs.collect(),
+            kconfig: self.maps.iter().position(Map::is_kconfig),
+        };
+        let variables = self.maps.iter().filter(|m| m.variables);
+        let variables: HashSet<_> = variables.map(|m| m.section).collect();
         // Sections do not overlap, so that each record is met once.
         for (rel_section, target) in self.elf.relocation_sections() {
             let Some(section) = self.elf.sections.get(target) else {
                 let what = "relocates a section that does not exist";
                 return Err(LowerError::new(what).section(rel_section.name));
             };
-            let variables = |m: &Map| m.section == target && m.variables;
-            if !section.exec && !self.maps.iter().any(variables) {
+            if !section.exec && !variables.contains(&target) {
                 // BTF and debug information, whose in-place values are right already,
                 // and declared maps, whose slots are filled elsewhere.
                 continue;
@@ -53,7 +70,7 @@ impl Referents<'_, '_> {
                 let symbol = self.elf.symbols.get(rel.symbol);
                 let symbol =
                     symbol.ok_or_else(|| wrong(LowerError::new("symbol does not exist")))?;
-                self.relocate(funcs, (target, section), &rel, symbol, &by_place)
+                self.relocate(funcs, (target, section), &rel, symbol, &found)
                     .map_err(|e| wrong(e).symbol(self.elf.symbol_name(symbol)))?;
             }
         }
@@ -66,7 +83,7 @@ impl Referents<'_, '_> {
         (index, section): (usize, &Section),
         rel: &Rel,
         symbol: &Symbol,
-        maps: &HashMap<(usize, u64), (u32, &Map)>,
+        found: &Found<'_>,
     ) -> Result<()> {
         // libbpf drops these: the variable then silently holds a null pointer.
         if !section.exec {
@@ -87,13 +104,13 @@ impl Referents<'_, '_> {
         let pair = func.insns.get(insn as usize..).unwrap_or_default();
         let (reference, patched) = match pair {
             [call, ..] if call.is_call() && rel.kind == R_BPF_64_32 => {
-                let (reference, call) = self.call(funcs, *call, rel.symbol, symbol)?;
+                let (reference, call) = self.call(funcs, *call, (rel.symbol, symbol), found)?;
                 (reference, vec![call])
             }
             [first, second, ..]
                 if first.is_ld_imm64() && rel.kind == R_BPF_64_64 && second.code == 0 =>
             {
-                self.load(funcs, [*first, *second], rel.symbol, symbol, maps)?
+                self.load(funcs, [*first, *second], (rel.symbol, symbol), found)?
             }
             _ => {
                 let what = format!(
@@ -112,10 +129,10 @@ impl Referents<'_, '_> {
     }
 
     /// Undefined symbols are externs, or nothing that BTF knows.
-    fn find_extern(&self, symbol: usize) -> Result<(u32, &Extern<'_>)> {
-        let mut externs = (0u32..).zip(self.externs);
-        externs
-            .find(|(_, e)| e.symbol == symbol)
+    fn find_extern(&self, symbol: usize, found: &Found<'_>) -> Result<(u32, &Extern<'_>)> {
+        let index = found.externs.get(&symbol);
+        index
+            .and_then(|index| Some((*index, self.externs.get(*index as usize)?)))
             .ok_or_else(|| LowerError::new("relocation against an unknown symbol"))
     }
 
@@ -124,11 +141,11 @@ impl Referents<'_, '_> {
         &self,
         funcs: &Funcs,
         mut call: Insn,
-        index: usize,
-        symbol: &Symbol,
+        (index, symbol): (usize, &Symbol),
+        found: &Found<'_>,
     ) -> Result<(Reference, Insn)> {
         if symbol.undefined {
-            let (i, ksym) = self.find_extern(index)?;
+            let (i, ksym) = self.find_extern(index, found)?;
             if !matches!(
                 ksym.what,
                 What::Ksym {
@@ -164,9 +181,8 @@ impl Referents<'_, '_> {
         &self,
         funcs: &Funcs,
         [mut first, mut second]: [Insn; 2],
-        index: usize,
-        symbol: &Symbol,
-        maps: &HashMap<(usize, u64), (u32, &Map)>,
+        (index, symbol): (usize, &Symbol),
+        found: &Found<'_>,
     ) -> Result<(Reference, Vec<Insn>)> {
         // Static things are the section's symbol plus imm, global ones are symbols.
         let addend = i64::from(first.imm);
@@ -174,13 +190,12 @@ impl Referents<'_, '_> {
         let offset = offset.ok_or_else(|| LowerError::new("address overflows"))?;
         (first.imm, second.imm) = (0, 0);
         let reference = if symbol.undefined {
-            let (i, ext) = self.find_extern(index)?;
+            let (i, ext) = self.find_extern(index, found)?;
             match &ext.what {
                 What::Kconfig(kconfig) => {
                     first.src = pseudo::MAP_VALUE;
                     second.imm = kconfig.offset as i32;
-                    let map = self.maps.iter().position(Map::is_kconfig);
-                    Reference::Map(map.unwrap_or(usize::MAX) as u32)
+                    Reference::Map(found.kconfig.unwrap_or(usize::MAX) as u32)
                 }
                 What::Ksym { type_id: 0, .. } => {
                     first.src = 0;
@@ -204,7 +219,8 @@ impl Referents<'_, '_> {
             let section = symbol.section;
             let section = section.ok_or_else(|| LowerError::new("address of no section"))?;
             // Variables lie in the map that begins with their section.
-            match (maps.get(&(section, 0)), maps.get(&(section, offset as u64))) {
+            let maps = [0, offset as u64].map(|offset| found.maps.get(&(section, offset)));
+            match maps.into() {
                 (Some((i, map)), _) if map.variables || map.arena == Some(section) => {
                     first.src = pseudo::MAP_VALUE;
                     second.imm = offset as u32 as i32;

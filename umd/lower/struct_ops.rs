@@ -2,12 +2,14 @@
 //! struct_ops: structs of functions that the kernel calls, as maps. Which programs
 //! are in them is known here; where in the kernel's struct is not.
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::btf::{Btf, kind};
 use crate::elf::{Elf, Section};
 use crate::emit::essential_name;
 use crate::error::{LowerError, Result};
 use crate::func::Funcs;
-use crate::maps::{Map, find_datasec};
+use crate::maps::{Datasecs, Map};
 use crate::prog::Prog;
 
 const BPF_MAP_TYPE_STRUCT_OPS: u32 = 26;
@@ -24,6 +26,7 @@ pub(crate) fn is_section(name: &str) -> bool {
 /// Adds the maps of a section, unless they are left alone until somebody asks for them.
 pub(crate) fn collect<'a>(
     btf: &Btf<'a>,
+    datasecs: &Datasecs<'_>,
     index: usize,
     section: &Section<'a>,
     maps: &mut Vec<Map<'a>>,
@@ -31,8 +34,8 @@ pub(crate) fn collect<'a>(
     if section.name.starts_with('?') {
         return Ok(());
     }
-    let sec = find_datasec(btf, section.name);
-    let sec = sec.ok_or_else(|| LowerError::new("no BTF for it").section(section.name))?;
+    let sec = datasecs.get(section.name.as_bytes());
+    let sec = *sec.ok_or_else(|| LowerError::new("no BTF for it").section(section.name))?;
     for [var_id, offset, _] in btf.ty(sec).members() {
         let name = btf.name(var_id);
         let wrong = |what: &str| {
@@ -72,13 +75,16 @@ pub(crate) fn collect<'a>(
 /// are loaded, others of struct_ops are not.
 pub(crate) fn used<'m>(elf: &Elf, maps: &'m [Map]) -> Vec<Use<'m>> {
     let mut used = Vec::new();
+    let ops = maps.iter().enumerate().filter(|(_, m)| m.ops_type_id != 0);
+    let by_place: BTreeMap<_, _> = ops
+        .rev()
+        .map(|op| ((op.1.section, op.1.offset), op))
+        .collect();
     for (rel_section, target) in elf.relocation_sections() {
         for rel in rel_section.rels() {
-            let map = maps.iter().enumerate().find(|(_, map)| {
-                let end = map.offset + u64::from(map.value_size);
-                let within = (map.offset..end).contains(&rel.offset);
-                map.ops_type_id != 0 && map.section == target && within
-            });
+            let before = by_place.range((target, 0)..=(target, rel.offset));
+            let map = before.last().map(|(_, op)| *op);
+            let map = map.filter(|(_, m)| rel.offset - m.offset < u64::from(m.value_size));
             let symbol = elf.symbols.get(rel.symbol);
             if let (Some((index, map)), Some(symbol)) = (map, symbol)
                 && let Some(section) = symbol.section
@@ -108,13 +114,51 @@ pub(crate) struct Use<'m> {
     pub(crate) place: (usize, u64),
 }
 
+/// Members of structs by their place in bits: name and type.
+type Members = HashMap<u32, HashMap<u32, (u32, u32)>>;
+/// Programs of struct_ops by section and offset.
+type ByPlace = HashMap<(usize, u64), usize>;
+
+/// What is in the maps: index of the map, name of the member, index of the program.
+pub(crate) fn functions<'a>(
+    uses: &[Use],
+    funcs: &Funcs,
+    btf: &Btf<'a>,
+    progs: &[Prog],
+) -> Result<Vec<(usize, &'a [u8], u32)>> {
+    let of_ops = progs
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.sec.is_struct_ops());
+    let by_place = of_ops
+        .rev()
+        .filter_map(|(index, prog)| Some((funcs.0.get(prog.func)?, index)))
+        .map(|(func, index)| ((func.section, 8 * u64::from(func.start)), index))
+        .collect();
+    let mut members = HashMap::new();
+    let functions = uses.iter().map(|used| {
+        let member = used.member(btf, &mut members)?;
+        Ok((used.map, member, used.prog(btf, progs, &by_place)?))
+    });
+    functions.collect()
+}
+
 impl Use<'_> {
-    /// Name of the member.
-    pub(crate) fn member<'a>(&self, btf: &Btf<'a>) -> Result<&'a [u8]> {
+    /// Name of the member, which may be one of many.
+    fn member<'a>(&self, btf: &Btf<'a>, members: &mut Members) -> Result<&'a [u8]> {
         let wrong = |what: &str| LowerError::new(what).section(SECTION).symbol(self.name);
-        let mut members = btf.ty(self.type_id).members();
-        let found = members.find(|[_, _, bits]| u64::from(*bits) == 8 * self.at);
-        let [name, type_id, _] = found.ok_or_else(|| wrong("function that is no member"))?;
+        let members = members.entry(self.type_id).or_insert_with(|| {
+            let members = btf.ty(self.type_id).members();
+            let by_place = members.map(|[name, type_id, bits]| (bits, (name, type_id)));
+            // Of several of one place the first.
+            by_place.collect::<Vec<_>>().into_iter().rev().collect()
+        });
+        let bits = self
+            .at
+            .checked_mul(8)
+            .and_then(|bits| u32::try_from(bits).ok());
+        let found = bits.and_then(|bits| members.get(&bits)).copied();
+        let (name, type_id) = found.ok_or_else(|| wrong("function that is no member"))?;
         let ptr = btf.ty(btf.skip_mods(type_id).unwrap_or(0));
         let proto = btf.ty(btf.skip_mods(ptr.third).unwrap_or(0));
         if ptr.is(kind::PTR) && proto.is(kind::FUNC_PROTO) {
@@ -125,13 +169,9 @@ impl Use<'_> {
     }
 
     /// Index of the program, which is for this struct alone.
-    pub(crate) fn prog(&self, funcs: &Funcs, btf: &Btf, progs: &[Prog]) -> Result<u32> {
+    fn prog(&self, btf: &Btf, progs: &[Prog], by_place: &ByPlace) -> Result<u32> {
         let wrong = |what: &str| LowerError::new(what).section(SECTION).symbol(self.name);
-        let found = progs.iter().position(|prog| {
-            let func = funcs.0.get(prog.func);
-            func.map(|f| (f.section, 8 * u64::from(f.start))) == Some(self.place)
-                && prog.sec.is_struct_ops()
-        });
+        let found = by_place.get(&self.place).copied();
         let index = found.ok_or_else(|| wrong("function that is no program of struct_ops"))?;
         let name = essential_name(btf.name(self.type_id));
         let target = progs.get(index).and_then(|prog| prog.sec.target.as_ref());

@@ -7,7 +7,7 @@ use crate::btf::{self, Btf, kind};
 use crate::elf::{SHT_NOBITS, SHT_PROGBITS, Section};
 use crate::error::{LowerError, Result};
 use crate::externs::KCONFIG;
-use crate::maps::{Map, find_datasec};
+use crate::maps::{Datasecs, Map};
 
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
@@ -19,6 +19,7 @@ const NAME_BYTES: usize = 15;
 /// The array of one element behind a section of variables, if it is one.
 pub(crate) fn of_section<'a>(
     btf: &Btf,
+    datasecs: &Datasecs<'_>,
     index: usize,
     section: &Section<'a>,
     object: &str,
@@ -37,7 +38,8 @@ pub(crate) fn of_section<'a>(
         LowerError::new("section is larger than a map value can be").section(section.name)
     })?;
     // Sections of string literals (.rodata.str1.1) have no BTF.
-    let datasec = find_datasec(btf, section.name).unwrap_or(0);
+    let datasec = datasecs.get(section.name.as_bytes());
+    let datasec = datasec.copied().unwrap_or(0);
     // User space may map the values if it can know any of the variables.
     let visible = btf
         .ty(datasec)
