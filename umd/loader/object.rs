@@ -49,9 +49,16 @@ pub fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 /// # Errors
 /// The file cannot be read, or cannot be lowered: see [`preload_lower::lower`].
 pub fn lower(file: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = read(file)?;
+    lower_bytes(file, &read(file)?)
+}
+
+/// The image of what was read of an object file: of a pipe that can be done once.
+///
+/// # Errors
+/// It cannot be lowered: see [`preload_lower::lower`].
+pub fn lower_bytes(file: &Path, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let wrong = |line: String| Failure::new(format!("{}: {line}", file.display()));
-    preload_lower::lower(&bytes, &preload_lower::object_name(file))
+    preload_lower::lower(bytes, &preload_lower::object_name(file))
         .map_err(|error| wrong(error.to_string()))
 }
 

@@ -147,7 +147,7 @@ pub(crate) fn dump(file: &Path) -> Result<Dump, Failure> {
     let bytes = if bytes.starts_with(&preload_image::MAGIC) {
         bytes
     } else {
-        object::lower(file)?
+        object::lower_bytes(file, &bytes)?
     };
     let image = object::parse(&bytes).map_err(|failure| failure.within(file))?;
     // Nobody vouches for an image that was written elsewhere.
