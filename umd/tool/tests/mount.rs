@@ -81,13 +81,21 @@ fn failed_mount_stays_mounted() {
 
 #[test]
 fn bad_directory_is_not_explained() {
-    for (argument, line) in [
-        ("/nonexistent/dir", "look at /nonexistent/dir: ENOENT (2)"),
-        ("/etc/passwd", "mount a bpffs on /etc/passwd: ENOTDIR (20)"),
+    for (argument, line, errno) in [
+        (
+            "/nonexistent/dir",
+            "look at /nonexistent/dir: ENOENT (2)",
+            2,
+        ),
+        (
+            "/etc/passwd",
+            "mount a bpffs on /etc/passwd: ENOTDIR (20)",
+            20,
+        ),
     ] {
         let (ok, said) = script(&format!("$tool -j mount {argument}"));
         assert!(!ok, "{said}");
-        let wanted = format!("{{\"error\":\"{line}\"}}\nbpf-preload: {line}\n");
+        let wanted = format!("{{\"error\":\"{line}\",\"errno\":{errno}}}\nbpf-preload: {line}\n");
         assert!(said.ends_with(&wanted), "{said}");
     }
 }
