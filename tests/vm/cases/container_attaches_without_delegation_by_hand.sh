@@ -15,7 +15,8 @@ unmount=unmount_cgroup
 start_container
 
 # Nothing to do without.
-refused "$object: create map seen_by_programs: EPERM (1)" as_root $tool load "$object"
+refused "$object: create map seen_by_programs: EPERM (1): this process is in a user namespace of its own, and has no BPF token" \
+	as_root $tool load "$object"
 mount -t bpf bpf "$work/bpf"
 $tool load "$object" --pin "$work/bpf/host"
 fails as_root $attach "$work/bpf/host/see_at_xdp" 37 lo "$work/bpf/link"

@@ -25,7 +25,7 @@ fi
 start_container
 delegate --for "$object"
 token="create token of $work"
-plain="$object: create map events: EPERM (1)"
+plain="$object: create map events: EPERM (1): this process is in a user namespace of its own, and has no BPF token"
 
 # Which of them counts. Nothing at /sys/fs/bpf: what is implicit is silent.
 refused "$plain" as_root $load
@@ -53,7 +53,7 @@ refused "create token of $object: ENOTDIR (20)" as_root $load --token "$object"
 as_root mkdir "$work/bpf/below"
 refused "$token/bpf/below: EINVAL (22): not the root of a bpffs" as_root $load --token "$work/bpf/below"
 refused "$token/bpf: EPERM (1): this process has no CAP_BPF in its user namespace" as_user $load --token "$work/bpf"
-refused "$plain" as_user $load
+refused "$object: create map events: EPERM (1): this process has no CAP_BPF" as_user $load
 refused "create token of /tmp: EINVAL (22): not a bpffs" as_user $load --token /tmp
 refused "$token/bpf/below: EINVAL (22): not the root of a bpffs" as_user $load --token "$work/bpf/below"
 as_root $with_token "$work/bpf" 0 $load --token-fd 9
