@@ -70,7 +70,10 @@ fn lower_to(object: &[u8], name: &str, bare: bool) -> Result<Vec<u8>, LowerError
     let mut maps = maps::collect(&elf, &btf, name, kconfig)?;
     let mut funcs = Funcs::collect(&elf)?;
 
-    if let Some(section) = elf.section(".BTF.ext") {
+    // Without the types that it names it says nothing.
+    if let Some(section) = elf.section(".BTF.ext")
+        && elf.section(".BTF").is_some()
+    {
         btf_ext::attach(section.data, &elf, &btf, &mut funcs).map_err(|e| e.section(".BTF.ext"))?;
     }
     let referents = Referents {
@@ -82,7 +85,7 @@ fn lower_to(object: &[u8], name: &str, bare: bool) -> Result<Vec<u8>, LowerError
     fixup::hidden_funcs(&mut btf, &funcs);
 
     let uses = struct_ops::used(&elf, &maps);
-    let progs = prog::collect(&funcs, &btf, &uses)?;
+    let progs = prog::collect(&funcs, &btf, &uses, &struct_ops::unwanted(&elf))?;
     let entries: Vec<usize> = progs.iter().map(|prog| prog.func).collect();
     let ops = struct_ops::functions(&uses, &funcs, &btf, &progs)?;
     for (map, member, prog) in ops {

@@ -36,8 +36,13 @@ pub(crate) struct Prog<'f> {
 
 /// The programs by section and place in it.
 ///
-/// `uses` are the functions in maps of struct_ops.
-pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Result<Vec<Prog<'f>>> {
+/// `uses` are the functions in maps of struct_ops, `unwanted` those in maps that are left alone.
+pub(crate) fn collect<'f>(
+    funcs: &'f Funcs,
+    btf: &Btf,
+    uses: &[Use<'_>],
+    unwanted: &HashSet<(usize, u64)>,
+) -> Result<Vec<Prog<'f>>> {
     let mut link_names = link_names(btf)?;
     let callbacks = exception_callbacks(btf);
     // The first of several of a place, as if they were searched one by one.
@@ -58,10 +63,15 @@ pub(crate) fn collect<'f>(funcs: &'f Funcs, btf: &Btf, uses: &[Use<'_>]) -> Resu
             _ => continue,
         };
         if sec.is_struct_ops() {
-            // What is in no map has nothing to be checked against, and is left out.
             let place = (func.section, 8 * u64::from(func.start));
             let Some(used) = uses.get(&place) else {
-                continue;
+                if optional || unwanted.contains(&place) {
+                    continue;
+                }
+                // Nothing to be checked against: libbpf would try, and the kernel refuse.
+                return Err(locate(LowerError::new(
+                    "program of struct_ops that is in no map",
+                )));
             };
             let name = essential_name(btf.name(used.type_id));
             sec.target = Some((String::from_utf8_lossy(name).into_owned(), kind::STRUCT));

@@ -6,7 +6,7 @@
 //! too. What cannot be expressed is refused: an instruction that keeps the
 //! compiler's placeholder would be a wrong program, not a failed load.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::btf::kind;
 use crate::elf::{
@@ -52,17 +52,18 @@ impl Referents<'_, '_> {
             externs: externs.collect(),
             kconfig: self.maps.iter().position(Map::is_kconfig),
         };
-        let variables = self.maps.iter().filter(|m| m.variables);
-        let variables: HashSet<_> = variables.map(|m| m.section).collect();
         // Sections do not overlap, so that each record is met once.
         for (rel_section, target) in self.elf.relocation_sections() {
             let Some(section) = self.elf.sections.get(target) else {
                 let what = "relocates a section that does not exist";
                 return Err(LowerError::new(what).section(rel_section.name));
             };
-            if !section.exec && !variables.contains(&target) {
-                // BTF and debug information, whose in-place values are right already,
-                // and declared maps, whose slots are filled elsewhere.
+            if !section.exec {
+                // BTF and debug information, whose in-place values are right already;
+                // declared maps, whose slots are filled elsewhere; and variables, which
+                // keep what the compiler wrote: nothing lives at an address before it is
+                // loaded. libbpf has it so, and objects that are fine with that (udev-hid-bpf
+                // has tables of its programs, for itself).
                 continue;
             }
             for (i, rel) in rel_section.rels().enumerate() {
@@ -85,10 +86,6 @@ impl Referents<'_, '_> {
         symbol: &Symbol,
         found: &Found<'_>,
     ) -> Result<()> {
-        // libbpf drops these: the variable then silently holds a null pointer.
-        if !section.exec {
-            return Err(LowerError::new("unsupported relocation of data"));
-        }
         if !rel.offset.is_multiple_of(8) || rel.offset >= section.data.len() as u64 {
             return Err(LowerError::new("relocation of no instruction"));
         }

@@ -2,7 +2,7 @@
 //! struct_ops: structs of functions that the kernel calls, as maps. Which programs
 //! are in them is known here; where in the kernel's struct is not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::btf::{Btf, kind};
 use crate::elf::{Elf, Section};
@@ -71,8 +71,22 @@ pub(crate) fn collect<'a>(
     Ok(())
 }
 
-/// The functions that are in some map, by section and offset there: such programs
-/// are loaded, others of struct_ops are not.
+/// The functions in structs that are left alone, by section and offset there: they are
+/// left alone with them.
+pub(crate) fn unwanted(elf: &Elf) -> HashSet<(usize, u64)> {
+    let sections = elf.relocation_sections().filter(|(_, target)| {
+        let section = elf.sections.get(*target);
+        section.is_some_and(|s| s.name.starts_with('?') && is_section(s.name))
+    });
+    let rels = sections.flat_map(|(section, _)| section.rels());
+    let symbols = rels.filter_map(|rel| elf.symbols.get(rel.symbol));
+    symbols
+        .filter_map(|symbol| Some((symbol.section?, symbol.value)))
+        .collect()
+}
+
+/// The functions that are in some map, by section and offset there: what their programs
+/// are loaded for.
 pub(crate) fn used<'m>(elf: &Elf, maps: &'m [Map]) -> Vec<Use<'m>> {
     let mut used = Vec::new();
     let ops = maps.iter().enumerate().filter(|(_, m)| m.ops_type_id != 0);
