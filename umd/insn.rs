@@ -15,7 +15,7 @@ pub mod pseudo {
 /// `imm` of the call that stands where a CO-RE relocation failed; libbpf's value.
 pub const POISON_CORE: u32 = 0x0bad_2310;
 /// `imm` of the call to missing kfunc n is this plus n; libbpf's value.
-pub const POISON_KFUNC: u32 = 2_000_000_000;
+pub const POISON_KFUNC: u32 = 2_002_000_000;
 
 const CLASS: u8 = 0x07;
 const LD: u8 = 0x00;

@@ -12,7 +12,7 @@ const CALL: u8 = 0x85;
 const KFUNC_CALL: u8 = 2;
 const BTF_ID: u8 = 3;
 /// `imm` of the call of a missing kfunc, to which libbpf adds its number.
-const POISON_KFUNC: i32 = 2_000_000_000;
+const POISON_KFUNC: i32 = 2_002_000_000;
 
 const WEAK: &str = "struct s { u32 a; };
 extern int kfunc(struct s *s) __ksym __weak;

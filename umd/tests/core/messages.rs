@@ -123,7 +123,7 @@ fn bytes_that_no_log_should_hold_do_not_get_into_the_kernels() {
         b"unknown#99999999999999999999\n".to_vec(),
         b"4294967296: (85) call unknown#195896080\ninvalid func unknown#195896080\n".to_vec(),
         b"7: (85) call unknown#195896080\n".to_vec(),
-        b"invalid func unknown#2000000000\n".to_vec(),
+        b"invalid func unknown#2002000000\n".to_vec(),
         b"invalid func unknown#4294967295\n".to_vec(),
         b"unknown#\n:\n(\n".to_vec(),
         vec![b'\n'; 1000],
