@@ -41,10 +41,12 @@ bench-read: blob ## of these, the one about reading the files
 bench-objects: blob tool ## of these, the one about loading objects of others
 	@tests/bench/objects
 
-conformance: tool ## CO-RE and loading against libbpf, here and in 6.12: selftests, objects of packages
+SETS ?= selftests packages
+PLACES ?= here 6.12
+conformance: tool ## CO-RE and loading against libbpf and bpftool [SETS="selftests-7.3 linked"] [PLACES="here 7.3"]
 	@tests/conformance/prepare
 	@tests/conformance/core
-	@status=0; for set in selftests packages; do for where in here 6.12; do \
+	@status=0; for set in $(SETS); do tests/conformance/insns $$set || status=1; for where in $(PLACES); do \
 		tests/conformance/verdict $$set $$where || status=1; done; done; exit $$status
 
 check: setup ## formatting, lints, checkpatch, sparse, the blob's properties

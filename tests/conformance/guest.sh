@@ -4,4 +4,4 @@
 
 mkdir -p /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
-LIMIT_S=300 sh /files/load.sh /files/oracle /bin/bpf-preload /files/objects/*
+LIMIT_S=300 sh /files/peers/load.sh /files/peers /bin/bpf-preload /files/objects/*

@@ -66,7 +66,8 @@ static int relo(const char *path, const char *btf)
 	bpf_object__load(obj);
 	if (relocated)
 		bpf_object__for_each_program(prog, obj)
-			print_insns(prog);
+			if (bpf_program__autoload(prog))
+				print_insns(prog);
 	bpf_object__close(obj);
 	return !relocated;
 }

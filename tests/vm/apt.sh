@@ -49,14 +49,15 @@ apt_unpack() {
 }
 
 # Unpacks paths (files or directories) of kernel $1's tree, as Debian ships its
-# source (6.1, 6.12), into directory $2. The tarball stays in the cache.
+# source (6.1, 6.12, 7.3), into directory $2. The tarball stays in the cache.
 kernel_source() {
-	local name=linux-source-$1 into=$2 tar
+	local name=linux-source-$1 into=$2 suites=bookworm,bookworm-security tar
+	[[ $1 != 7.* ]] || suites=trixie,trixie-backports
 	tar=$cache/source/$name.tar.xz
 	shift 2
 	if [ ! -s "$tar" ]; then
 		echo "fetch $name" >&2
-		apt_use "$cache/apt/source" bookworm,bookworm-security
+		apt_use "$cache/apt/source" "$suites"
 		apt_unpack "$cache/source/$name.partial" "$name"
 		mv "$cache/source/$name.partial/usr/src/$name.tar.xz" "$tar"
 		rm -rf "$cache/source/$name.partial"
