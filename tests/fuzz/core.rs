@@ -56,7 +56,9 @@ fn chosen(u: &mut Unstructured<'_>) -> Result<()> {
         Told::Prog { .. } => {}
     };
     let mut arena = Arena::new(&mut memory);
-    match relocate(&image, &kernel, search, &mut arena, &mut error, &mut tell) {
+    match relocate(
+        &image, &kernel, None, search, &mut arena, &mut error, &mut tell,
+    ) {
         Ok(()) => {
             let relos = image
                 .progs()

@@ -98,6 +98,7 @@ fn ours(pair: &Pair) -> std::result::Result<Vec<u64>, String> {
     match relocate(
         &image,
         &pair.kernel,
+        None,
         Search::All,
         &mut arena,
         &mut error,
