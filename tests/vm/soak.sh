@@ -12,7 +12,7 @@ mounts=/files/mounts dir=/tmp/soak
 # the kernel forget the ranges of vmalloc that it no longer uses.
 settle() {
 	eventually 5 no_bpf_objects
-	rmmod $module
+	! grep -q "^$module " /proc/modules || rmmod $module
 	patient
 	for round in 1 2 3; do
 		sleep 1
@@ -35,6 +35,31 @@ counts() {
 	awk '/^(VmallocUsed|Percpu|KernelStack|PageTables):/ { print "KiB." $1, $2, 0 }' /proc/meminfo
 }
 
+# Whether no more is left than there was; /tmp/compared says what.
+as_before() {
+	awk -v slack=$slack -v processors="$(grep -c ^processor /proc/cpuinfo)" '
+		NR == FNR { before[$1] = $2; next }
+		{
+			n++
+			growth = $2 - before[$1]
+			memory = $1 ~ /\./
+			allowed = $3 * processors > slack ? $3 * processors : slack
+			if (!memory) {
+				kinds += $1 in before
+				printf "  %s: %d before, %d after\n", $1, before[$1], $2
+			} else if (growth > most) { most = growth; name = $1 }
+			if (memory ? growth > allowed : growth) {
+				printf "  GROWN: %s from %d to %d\n", $1, before[$1], $2
+				failed = 1
+			}
+		}
+		END {
+			printf "  of %d slab caches (objects) and kinds of memory (KiB) the most grown: %s by %d\n", n, name, most
+			if (n < 100 || kinds < 7) { print "  too few to be all"; failed = 1 }
+			exit failed
+		}' /tmp/before /tmp/after >/tmp/compared
+}
+
 patient
 failed=0
 phase() {
@@ -55,29 +80,16 @@ phase "as fast as they come" cycle $cycles $dir
 phase "set unloaded in between" cycle $unloads $dir unload
 phase "in parallel" parallel $width $rounds $dir.d
 phase "in parallel, set unloaded in between" parallel $width $unload_rounds $dir.d unload
-settle
-counts >/tmp/after
 
-awk -v slack=$slack -v processors="$(grep -c ^processor /proc/cpuinfo)" '
-	NR == FNR { before[$1] = $2; next }
-	{
-		n++
-		growth = $2 - before[$1]
-		memory = $1 ~ /\./
-		allowed = $3 * processors > slack ? $3 * processors : slack
-		if (!memory) {
-			kinds += $1 in before
-			printf "  %s: %d before, %d after\n", $1, before[$1], $2
-		} else if (growth > most) { most = growth; name = $1 }
-		if (memory ? growth > allowed : growth) {
-			printf "  GROWN: %s from %d to %d\n", $1, before[$1], $2
-			failed = 1
-		}
-	}
-	END {
-		printf "  of %d slab caches (objects) and kinds of memory (KiB) the most grown: %s by %d\n", n, name, most
-		if (n < 100 || kinds < 7) { print "  too few to be all"; failed = 1 }
-		exit failed
-	}' /tmp/before /tmp/after || failed=1
+# Once 5.10 still had 185 of the files that it had closed, on a busy host, and none
+# in three times as many mounts: what is late goes, what leaks stays.
+tries=0
+while
+	settle
+	counts >/tmp/after
+	! as_before && [ $((tries += 1)) -lt 4 ]
+do :; done
+cat /tmp/compared
+[ $tries -lt 4 ] || failed=1
 [ $failed = 0 ] && echo "  ok" || echo "  FAILED"
 exit $failed
