@@ -270,7 +270,10 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
         let given = KINDS & need::FOREIGN != 0 && *fd >= 0;
         if !template && !given {
             *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd, targets)?;
-            fill_map(load, map, *fd)?;
+            // What is in struct_ops its host writes, which has the programs then.
+            if KINDS & need::STRUCT_OPS == 0 || map.value_target() == 0 {
+                fill_map(load, map, *fd)?;
+            }
         }
     }
 

@@ -116,6 +116,8 @@ record! {
         /// Type of the value in the image's BTF, or 0.
         btf_value_type_id: u32,
         /// Bytes of the data section that are written to key 0, or to the start of an arena; empty: none.
+        /// Of struct_ops the object's struct, of the type `btf_value_type_id`; in a completed image the
+        /// kernel's value, which its host writes when it has put the programs' fds in.
         data: Span => Refers::Span(Section::Data),
         /// Bits of [`map_flags`].
         flags: u32,
@@ -396,5 +398,7 @@ record! {
         member: Str,
         /// Index of the [`Prog`].
         prog: u32 => Refers::Index(Section::Progs),
+        /// Where its fd belongs in the kernel's value, in bytes; 0 until the image is completed.
+        at: u32,
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Attaches programs to what the names of their sections say, where libbpf 1.8 does:
-//! iterators, functions and hooks of the kernel by BTF, tracepoints, probes.
+//! iterators, functions and hooks of the kernel by BTF, tracepoints, probes; and structs of
+//! functions (struct_ops) to where the kernel calls them.
 //!
 //! What needs more than a name (an interface, a cgroup, a map) is left alone, with
 //! the reason: [`Attachment::NotAttached`].
@@ -15,16 +16,18 @@ use preload_image::{Image, Prog};
 use crate::failure::{Failure, number};
 use crate::kernel::Kernel;
 use crate::probes;
+use crate::struct_ops::{self, Registered};
 use crate::tracefs::Tracefs;
 
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
+const BPF_PROG_TYPE_STRUCT_OPS: u32 = 27;
 
-/// What became of one program.
+/// What became of one program or map of struct_ops.
 #[derive(Debug)]
-pub enum Attachment {
+pub enum Attachment<'l> {
     /// It is attached, as long as this lives or its link is pinned.
-    Attached(Attached),
+    Attached(Attached<'l>),
     /// It is loaded, and that is all.
     NotAttached {
         /// Name of the program.
@@ -34,34 +37,56 @@ pub enum Attachment {
     },
 }
 
-/// An attached program.
-#[derive(Debug)]
-pub struct Attached {
-    /// Name of the program.
-    pub prog: String,
-    /// What it is attached to: the name of its section.
-    pub section: String,
-    hold: Hold,
+/// What is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A program.
+    Prog,
+    /// A map of struct_ops.
+    Map,
 }
 
-impl Attached {
+/// An attached program or map.
+#[derive(Debug)]
+pub struct Attached<'l> {
+    /// Which of them.
+    pub what: What,
+    /// Its name.
+    pub name: String,
+    /// What it is attached to: the name of its section.
+    pub section: String,
+    pub(crate) hold: Hold<'l>,
+}
+
+impl Attached<'_> {
     /// The link's fd. None for an event of perf before 5.15, which has no link and
-    /// cannot be pinned: the program runs as long as this lives.
+    /// cannot be pinned: the program runs as long as this lives. None, too, for a map of
+    /// `.struct_ops`.
     pub fn link(&self) -> Option<i32> {
         match &self.hold {
             Hold::Link(link) => Some(link.0),
-            Hold::Event(_) => None,
+            Hold::Event(_) | Hold::Registered(_) => None,
+        }
+    }
+
+    /// Leaves it attached if neither a link nor this is needed for that, which only a map
+    /// of `.struct_ops` can be: until its element is deleted (`bpftool struct_ops unregister`).
+    pub fn keep(&mut self) {
+        if let Hold::Registered(registered) = &mut self.hold {
+            registered.keep();
         }
     }
 }
 
-/// What keeps a program attached.
+/// What keeps something attached.
 #[derive(Debug)]
-pub(crate) enum Hold {
+pub(crate) enum Hold<'l> {
     /// A BPF link.
     Link(Fd),
     /// An event of perf.
     Event(#[expect(dead_code, reason = "closed when dropped")] Fd),
+    /// A map of struct_ops without a link.
+    Registered(Registered<'l>),
 }
 
 /// An fd that is closed when dropped.
@@ -74,32 +99,39 @@ impl Drop for Fd {
     }
 }
 
-/// Attaches the programs of an image that are loaded: all that can be, or none.
+/// Attaches the programs and maps of an image that are loaded: all that can be, or none.
 ///
 /// # Errors
-/// The first program that the kernel does not attach, and where to.
-pub fn attach<S: Sys>(
+/// The first one that the kernel does not attach, and where to.
+pub fn attach<'l, S: Sys>(
     sys: &S,
     image: &Image<'_>,
-    loaded: &Loaded<'_, S>,
-) -> Result<Vec<Attachment>, Failure> {
+    loaded: &'l Loaded<'_, S>,
+) -> Result<Vec<Attachment<'l>>, Failure> {
     let progs = image.progs().iter().zip(loaded.progs());
-    progs
+    // Those are called through their maps.
+    let progs = progs.filter(|(prog, _)| prog.prog_type != BPF_PROG_TYPE_STRUCT_OPS);
+    let attached: Result<Vec<_>, _> = progs
         .map(|(prog, made)| one(sys, image, &prog, made))
-        .collect()
+        .collect();
+    let mut attached = attached?;
+    let maps = struct_ops::attach(sys, image, loaded)?;
+    attached.extend(maps.into_iter().map(Attachment::Attached));
+    Ok(attached)
 }
 
-fn one<S: Sys>(
+fn one<'l, S: Sys>(
     sys: &S,
     image: &Image<'_>,
     prog: &Prog,
     made: Object<'_>,
-) -> Result<Attachment, Failure> {
+) -> Result<Attachment<'l>, Failure> {
     let [name, section] =
         [made.name, image.str(prog.section)].map(|s| String::from_utf8_lossy(s).into_owned());
     match hold(sys, prog, &section, made.fd) {
         Ok(Ok(hold)) => Ok(Attachment::Attached(Attached {
-            prog: name,
+            what: What::Prog,
+            name,
             section,
             hold,
         })),
@@ -112,12 +144,12 @@ fn one<S: Sys>(
 }
 
 /// Attaches a program, or says why it cannot be by its section.
-fn hold<S: Sys>(
+fn hold<'l, S: Sys>(
     sys: &S,
     prog: &Prog,
     section: &str,
     fd: i32,
-) -> Result<Result<Hold, &'static str>, Failure> {
+) -> Result<Result<Hold<'l>, &'static str>, Failure> {
     let (kind, place) = section.split_once('/').unwrap_or((section, ""));
     // libbpf leaves those alone, too, that do not say where they belong.
     let nowhere = place.is_empty();
@@ -158,7 +190,7 @@ fn hold<S: Sys>(
     held.map(Ok)
 }
 
-fn linked(made: Result<i32, Errno>) -> Result<Hold, Failure> {
+fn linked<'l>(made: Result<i32, Errno>) -> Result<Hold<'l>, Failure> {
     match made {
         Ok(fd) => Ok(Hold::Link(Fd(fd))),
         Err(errno) => Err(Failure::bare_errno(number(errno))),
@@ -166,13 +198,13 @@ fn linked(made: Result<i32, Errno>) -> Result<Hold, Failure> {
 }
 
 /// All functions that match a pattern, in one link.
-fn kprobe_multi<S: Sys>(
+fn kprobe_multi<'l, S: Sys>(
     sys: &S,
     prog: &Prog,
     fd: i32,
     pattern: &str,
     at_return: bool,
-) -> Result<Hold, Failure> {
+) -> Result<Hold<'l>, Failure> {
     let addrs = Tracefs::open()?.functions(pattern.as_bytes())?;
     if addrs.is_empty() {
         return Err(Failure::new("no function of that name can be traced"));
@@ -237,7 +269,6 @@ fn not_by_name(kind: &str, prog_type: u32) -> &'static str {
         (_, 20) => "it needs a device",
         (_, 21) => "it needs a socket",
         (_, 22 | 30) => "it needs a network namespace",
-        (_, 27) => "it is called through its map of struct_ops",
         (_, 31) => "it is run, not attached",
         (_, 32) => "it needs a netfilter hook",
         _ => "its section does not say where to",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Completes an image with what only this machine knows: values of its kernel's
-//! configuration, addresses of kernel symbols, the number of CPUs.
+//! configuration, addresses of kernel symbols, the number of CPUs, structs of struct_ops.
 
 use preload_image::{Image, Writer, extern_flags, map_flags, object_flags};
 

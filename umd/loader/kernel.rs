@@ -133,19 +133,6 @@ impl Kernel {
         Ok(found)
     }
 
-    /// Size of a struct in bytes, if there is one of this name.
-    ///
-    /// # Errors
-    /// The BTF is damaged.
-    pub fn struct_size(&self, name: &[u8]) -> Result<Option<u32>, Failure> {
-        let mut size = None;
-        self.find(kind::STRUCT, name, |btf, ty| {
-            size = Some(btf.size_or_type(ty));
-            true
-        })?;
-        Ok(size)
-    }
-
     /// Index of a member in a struct, if there is one of this name.
     ///
     /// # Errors
@@ -157,6 +144,29 @@ impl Kernel {
             true
         })?;
         Ok(found)
+    }
+
+    /// BTF, and in it the structs of these names.
+    ///
+    /// # Errors
+    /// The BTF is damaged.
+    pub(crate) fn structs<'a>(
+        &'a self,
+        names: &[&[u8]],
+        arena: &mut Arena<'a>,
+    ) -> Result<(Btf<'a>, Vec<Option<Type>>), Failure> {
+        let mut filter = Filter::default();
+        names.iter().for_each(|name| filter.add(kind::STRUCT, name));
+        let mut found = vec![None; names.len()];
+        let btf = Btf::index(&self.0, arena, &filter, &mut |btf, _, ty| {
+            let names = names.iter().zip(&mut found);
+            for (_, place) in names.filter(|(name, _)| btf.name(ty) == **name) {
+                *place = place.or((ty.kind() == kind::STRUCT).then_some(ty));
+            }
+            Some(1 << kind::STRUCT)
+        });
+        check(&btf)?;
+        Ok((btf, found))
     }
 
     /// The type with this id, as C writes it.
@@ -204,7 +214,8 @@ pub(crate) fn check_btf(bytes: &[u8]) -> Result<(), Failure> {
     }))
 }
 
-fn check(btf: &Btf<'_>) -> Result<(), Failure> {
+/// Was all right that was read?
+pub(crate) fn check(btf: &Btf<'_>) -> Result<(), Failure> {
     btf.check().map_err(|error| {
         let what = format!("read kernel BTF: bad BTF {} {}", error.what, error.value);
         Failure::new(what)

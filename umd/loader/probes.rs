@@ -12,7 +12,11 @@ use crate::tracefs::Tracefs;
 use crate::uprobe;
 
 /// `tp/CATEGORY/NAME`.
-pub(crate) fn tracepoint<S: Sys>(sys: &S, prog_fd: i32, place: &str) -> Result<Hold, Failure> {
+pub(crate) fn tracepoint<'l, S: Sys>(
+    sys: &S,
+    prog_fd: i32,
+    place: &str,
+) -> Result<Hold<'l>, Failure> {
     let Some((category, name)) = place.split_once('/') else {
         return Err(Failure::new("no CATEGORY/NAME of a tracepoint"));
     };
@@ -21,12 +25,12 @@ pub(crate) fn tracepoint<S: Sys>(sys: &S, prog_fd: i32, place: &str) -> Result<H
 }
 
 /// `kprobe/FUNCTION+OFFSET`.
-pub(crate) fn kprobe<S: Sys>(
+pub(crate) fn kprobe<'l, S: Sys>(
     sys: &S,
     prog_fd: i32,
     place: &str,
     at_return: bool,
-) -> Result<Hold, Failure> {
+) -> Result<Hold<'l>, Failure> {
     let (function, offset) = offset(place, at_return)?;
     let pmu = pmu("kprobe")?;
     let function = c_string(function)?;
@@ -38,23 +42,23 @@ pub(crate) fn kprobe<S: Sys>(
 }
 
 /// `ksyscall/NAME`: the function that on x86-64 serves it, since 4.17.
-pub(crate) fn ksyscall<S: Sys>(
+pub(crate) fn ksyscall<'l, S: Sys>(
     sys: &S,
     prog_fd: i32,
     name: &str,
     at_return: bool,
-) -> Result<Hold, Failure> {
+) -> Result<Hold<'l>, Failure> {
     let function = format!("__x64_sys_{name}");
     kprobe(sys, prog_fd, &function, at_return)
 }
 
 /// `uprobe/FILE:FUNCTION+OFFSET`.
-pub(crate) fn uprobe<S: Sys>(
+pub(crate) fn uprobe<'l, S: Sys>(
     sys: &S,
     prog_fd: i32,
     place: &str,
     at_return: bool,
-) -> Result<Hold, Failure> {
+) -> Result<Hold<'l>, Failure> {
     let Some((file, function)) = place.split_once(':') else {
         return Err(Failure::new("no FILE:FUNCTION"));
     };
@@ -108,11 +112,11 @@ fn pmu(name: &str) -> Result<u32, Failure> {
 
 /// Lets a program run at an event: by a link where there are such (since 5.15), else
 /// for as long as the event is held open.
-fn run<S: Sys>(
+fn run<'l, S: Sys>(
     sys: &S,
     prog_fd: i32,
     event: Result<i32, bpf_preload_umd::sys::Errno>,
-) -> Result<Hold, Failure> {
+) -> Result<Hold<'l>, Failure> {
     let failed = |step: &str, errno| Failure::errno(step, number(errno));
     let event = Fd(event.map_err(|errno| failed("open the event", errno))?);
     let link = match bpf::link_create_perf_event(sys, prog_fd, event.0) {

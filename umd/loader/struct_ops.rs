@@ -1,56 +1,343 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! struct_ops: where the members of the object's structs are in the kernel's.
+//! struct_ops: the object's structs become the kernel's, whose members of the same
+//! names may be elsewhere, and the kernel calls what is in them from [`attach`] on.
 
-use bpf_preload_umd::btf::kind;
-use preload_image::{Image, Writer, target_kind};
+use std::collections::HashMap;
+use std::marker::PhantomData;
 
-use crate::failure::Failure;
-use crate::kernel::Kernel;
+use bpf_preload_umd::arena::Arena;
+use bpf_preload_umd::btf::{Btf, Filter, Type, kind};
+use bpf_preload_umd::exec::Loaded;
+use bpf_preload_umd::sys::linux::Linux;
+use bpf_preload_umd::sys::{Sys, bpf};
+use preload_image::{Image, Map, Prog, StructOp, Writer, map_flags};
 
-/// Gives maps the size of the kernel's values, and programs the places of their members.
+use crate::attach::{Attached, Fd, Hold, What};
+use crate::failure::{Failure, number};
+use crate::kernel::{self, Kernel};
+
+/// `BPF_F_LINK`, of maps.
+const BPF_F_LINK: u32 = 1 << 13;
+/// `BPF_STRUCT_OPS`, `enum bpf_attach_type` (since 6.4).
+const BPF_STRUCT_OPS: u32 = 44;
+
+/// Gives maps the kernel's values, and programs the places of their members. As in
+/// libbpf, a member that the kernel has not is left out if it is zero, and its program
+/// with it unless that is in another one, too.
 pub(crate) fn complete(image: &Image<'_>, writer: &mut Writer) -> Result<(), Failure> {
-    let target = |index: u32| {
-        let target = image.targets().get(index.checked_sub(1)?)?;
-        let is_struct = target.kind & target_kind::BTF_KIND_MASK == kind::STRUCT;
-        is_struct.then(|| image.str(target.name))
+    let of_ops = || {
+        let maps = (0..).zip(image.maps().iter());
+        maps.filter(|(_, map)| map.value_target != 0)
     };
-    if image.maps().iter().all(|map| map.value_target == 0) {
+    if of_ops().next().is_none() {
         return Ok(());
     }
+    let value_name = |map: &Map| {
+        let target = image.targets().get(map.value_target.saturating_sub(1));
+        target.map_or(b"".as_slice(), |target| image.str(target.name))
+    };
+    let mut names: Vec<&[u8]> = of_ops().map(|(_, map)| value_name(&map)).collect();
+    names.sort_unstable();
+    names.dedup();
+
     let kernel = Kernel::read()?;
-    for (index, mut map) in (0..).zip(image.maps().iter()) {
-        if let Some(name) = target(map.value_target)
-            && let Some(size) = kernel.struct_size(name)?
+    let mut memory = kernel::memory();
+    let mut arena = Arena::new(&mut memory);
+    let none = Filter::default();
+    let local = Btf::index(image.btf(), &mut arena, &none, &mut |_, _, _| Some(0));
+    let (btf, structs) = kernel.structs(&names, &mut arena)?;
+    let mut ops: Vec<Op> = image.struct_ops().iter().map(Op::from).collect();
+    for (index, mut map) in of_ops() {
+        let found = names.binary_search(&value_name(&map)).ok();
+        let found = found.and_then(|at| structs.get(at).copied().flatten());
+        let Some(kernel_value) = found else {
+            // The executor says which struct it is.
+            return Ok(());
+        };
+        let shown = String::from_utf8_lossy(image.str(map.name));
+        let step = format!("create map {shown}");
+        if map.map_flags & BPF_F_LINK != 0
+            && !kernel.has_enumerator(b"bpf_attach_type", b"BPF_STRUCT_OPS")?
         {
-            // Of one that is missing the executor says so.
-            map.value_size = size;
-            writer.replace_map(index, map);
+            let why = "this kernel has no links of struct_ops (since 6.4)";
+            return Err(Failure::new(why).during(&step));
+        }
+        let layout = Layout {
+            local: &local,
+            local_struct: local.skip_mods_and_typedefs(map.btf_value_type_id),
+            kernel: &btf,
+            kernel_value,
+        };
+        let ops = ops.iter_mut().filter(|op| op.record.map == index);
+        let mut by_member: HashMap<_, Vec<_>> = HashMap::new();
+        for op in ops {
+            let member = image.str(op.record.member);
+            by_member.entry(member).or_default().push(op);
+        }
+        let value = layout.value(image.data(map.data), by_member);
+        let value = value.map_err(|failure| failure.during(&step))?;
+        map.value_size = value.len() as u32;
+        map.data = writer.data(&value);
+        // The kernel takes no other type beside its own.
+        map.btf_value_type_id = 0;
+        writer.replace_map(index, map);
+    }
+    kernel::check(&btf)?;
+    local.check().map_err(|error| {
+        let what = format!(
+            "read BTF of the object: bad BTF {} {}",
+            error.what, error.value
+        );
+        Failure::new(what)
+    })?;
+    place(image, writer, &ops)
+}
+
+/// A function of a map.
+struct Op {
+    record: StructOp,
+    /// Index of the kernel's member, if it has one.
+    place: Option<u32>,
+}
+
+impl From<StructOp> for Op {
+    fn from(record: StructOp) -> Self {
+        Op {
+            record,
+            place: None,
         }
     }
-    let mut places: Vec<Option<u32>> = vec![None; image.progs().len()];
-    for op in image.struct_ops().iter() {
-        let (Some(mut prog), Some(place)) =
-            (image.progs().get(op.prog), places.get_mut(op.prog as usize))
-        else {
+}
+
+/// The object's struct, and the kernel's value around its own.
+struct Layout<'l, 'b> {
+    local: &'l Btf<'b>,
+    local_struct: Type,
+    kernel: &'l Btf<'b>,
+    kernel_value: Type,
+}
+
+impl Layout<'_, '_> {
+    /// The kernel's value with what is in the object's struct, and the places of the functions.
+    fn value(
+        &self,
+        data: &[u8],
+        mut ops: HashMap<&[u8], Vec<&mut Op>>,
+    ) -> Result<Vec<u8>, Failure> {
+        let (local, kernel) = (self.local, self.kernel);
+        let mut value = vec![0; kernel.size_or_type(self.kernel_value) as usize];
+        let (id, base) = match member(kernel, self.kernel_value, b"data") {
+            Some(at) => (
+                kernel.member(self.kernel_value, at).1,
+                kernel.member_bits(self.kernel_value, at).0 / 8,
+            ),
+            None => {
+                return Err(Failure::new(
+                    "kernel BTF has no data in the struct around it",
+                ));
+            }
+        };
+        let kernel_struct = kernel.skip_mods_and_typedefs(id);
+        let struct_name = String::from_utf8_lossy(kernel.name(kernel_struct));
+        for index in 0..self.local_struct.vlen() {
+            let (name, id) = local.member(self.local_struct, index);
+            let name = local.str(name);
+            let shown = String::from_utf8_lossy(name);
+            let wrong = |what: String| Err(Failure::new(format!("member {shown} {what}")));
+            let (bits, width) = local.member_bits(self.local_struct, index);
+            let ty = local.skip_mods_and_typedefs(id);
+            let size = local.resolve_size(ty);
+            let start = bits as usize / 8;
+            let bytes = data.get(start..).unwrap_or_default();
+            let bytes = bytes
+                .get(..bytes.len().min(size as usize))
+                .unwrap_or_default();
+            let is_set = bytes.iter().any(|byte| *byte != 0);
+            let of_member = ops.remove(name).unwrap_or_default();
+
+            let Some(there) = member(kernel, kernel_struct, name) else {
+                if of_member.is_empty() && is_set {
+                    return wrong(format!("is set, which this kernel's {struct_name} has not"));
+                }
+                continue;
+            };
+            let (_, kernel_id) = kernel.member(kernel_struct, there);
+            let (kernel_bits, kernel_width) = kernel.member_bits(kernel_struct, there);
+            let kernel_type = kernel.skip_mods_and_typedefs(kernel_id);
+            if width != 0 || kernel_width != 0 {
+                return wrong("is a bit-field, which is not supported".into());
+            }
+            if ty.kind() != kernel_type.kind() {
+                return wrong(format!("is of another kind in this kernel's {struct_name}"));
+            }
+            let at = base.saturating_add(kernel_bits / 8);
+            if ty.kind() == kind::PTR {
+                let to = kernel.skip_mods_and_typedefs(kernel.size_or_type(kernel_type));
+                if of_member.is_empty() {
+                    if is_set {
+                        return wrong("is a pointer that is set, but to no program".into());
+                    }
+                } else if to.kind() != kind::FUNC_PROTO {
+                    return wrong(format!("is no function in this kernel's {struct_name}"));
+                }
+                for op in of_member {
+                    op.record.at = at;
+                    op.place = Some(there);
+                }
+                continue;
+            }
+            let kernel_size = kernel.resolve_size(kernel_type);
+            if size != kernel_size {
+                let sizes = format!("has {size} bytes, {kernel_size} in");
+                return wrong(format!("{sizes} this kernel's {struct_name}"));
+            }
+            let places = value.get_mut(at as usize..).unwrap_or_default();
+            places
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(to, from)| *to = *from);
+        }
+        Ok(value)
+    }
+}
+
+/// Index of a member in a struct.
+fn member(btf: &Btf<'_>, of: Type, name: &[u8]) -> Option<u32> {
+    (0..of.vlen()).find(|index| btf.str(btf.member(of, *index).0) == name)
+}
+
+/// Writes the places of the functions; what has none is left out.
+fn place(image: &Image<'_>, writer: &mut Writer, ops: &[Op]) -> Result<(), Failure> {
+    // Of each program: in no map, in no member that the kernel has, or in this one.
+    let mut progs: Vec<(Prog, Option<Option<u32>>)> =
+        image.progs().iter().map(|prog| (prog, None)).collect();
+    for op in ops {
+        let Some((prog, place)) = progs.get_mut(op.record.prog as usize) else {
             continue;
         };
-        let name = target(prog.attach_target).unwrap_or_default();
-        let member = image.str(op.member);
-        let [prog_name, name_shown, member_shown] =
-            [image.str(prog.name), name, member].map(String::from_utf8_lossy);
-        let wrong = |what: &str| {
-            let what = format!("prog {prog_name}: struct {name_shown} {what} {member_shown}");
-            Err(Failure::new(what))
-        };
-        let Some(found) = kernel.member_index(name, member)? else {
-            return wrong("of this kernel has no member");
-        };
-        if place.is_some_and(|other| other != found) {
-            return wrong("has it as another member, too, than");
+        let known = place.flatten();
+        if known.is_some() && op.place.is_some() && known != op.place {
+            let [name, member] =
+                [prog.name, op.record.member].map(|name| String::from_utf8_lossy(image.str(name)));
+            let what = format!("prog {name}: is in another member, too, than {member}");
+            return Err(Failure::new(what));
         }
-        *place = Some(found);
-        prog.attach_type = found;
-        writer.replace_prog(op.prog, prog);
+        *place = Some(known.or(op.place));
+        prog.attach_type = op.place.unwrap_or(prog.attach_type);
+    }
+    // The number of each program that is left, by that which it had.
+    let mut kept = Vec::new();
+    let numbers: Vec<Option<u32>> = progs
+        .into_iter()
+        .map(|(prog, place)| {
+            (place != Some(None)).then(|| {
+                kept.push(prog);
+                kept.len() as u32 - 1
+            })
+        })
+        .collect();
+    let number = |old: u32| numbers.get(old as usize).copied().flatten();
+    writer.replace_progs(&kept);
+    let ops = ops.iter().filter(|op| op.place.is_some());
+    let ops = ops.filter_map(|op| {
+        Some(StructOp {
+            prog: number(op.record.prog)?,
+            ..op.record
+        })
+    });
+    writer.replace_struct_ops(&ops.collect::<Vec<_>>());
+    let maps = image.maps().iter();
+    for map in maps.filter(|map| map.map_type == Map::PROG_ARRAY) {
+        for (index, mut slot) in (map.slots.start..).zip(image.slots(map.slots).iter()) {
+            slot.index = number(slot.index).ok_or_else(|| {
+                let name = String::from_utf8_lossy(image.str(map.name));
+                let what = "a program of struct_ops, of which this kernel has no such member";
+                Failure::new(format!("fill map {name}: {what}"))
+            })?;
+            writer.replace_slot(index, slot);
+        }
     }
     Ok(())
+}
+
+/// Registers the structs of the maps with the kernel: by a link those of
+/// `.struct_ops.link`, else until the result is dropped, unless that is
+/// [kept](Attached::keep).
+///
+/// # Errors
+/// The first one that the kernel does not take.
+pub(crate) fn attach<'l, S: Sys>(
+    sys: &S,
+    image: &Image<'_>,
+    loaded: &'l Loaded<'_, S>,
+) -> Result<Vec<Attached<'l>>, Failure> {
+    let progs: Vec<i32> = loaded.progs().map(|prog| prog.fd).collect();
+    let maps = (0..).zip(image.maps().iter());
+    let maps = maps.filter(|(_, map)| map.flags & map_flags::TEMPLATE == 0);
+    let maps = maps.zip(loaded.maps());
+    let of_ops = maps.filter(|((_, map), _)| map.value_target != 0);
+    let attached = of_ops.map(|((index, map), made)| {
+        let name = String::from_utf8_lossy(made.name).into_owned();
+        let link = map.map_flags & BPF_F_LINK != 0;
+        let section = if link {
+            ".struct_ops.link"
+        } else {
+            ".struct_ops"
+        };
+        let step = format!("attach map {name} of {section}");
+        let failed = |what: &str, errno| Failure::errno(what, number(errno)).during(&step);
+        let mut value = image.data(map.data).to_vec();
+        for op in image.struct_ops().iter().filter(|op| op.map == index) {
+            let fd = progs.get(op.prog as usize).copied().unwrap_or(-1);
+            let places = value.get_mut(op.at as usize..).unwrap_or_default();
+            let bytes = i64::from(fd).to_ne_bytes();
+            places
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(to, from)| *to = from);
+        }
+        bpf::map_update_elem(sys, made.fd, &[0; 4], &value)
+            .map_err(|errno| failed("update it", errno))?;
+        let hold = if link {
+            let fd = bpf::link_create(sys, made.fd, BPF_STRUCT_OPS);
+            Hold::Link(Fd(fd.map_err(|errno| failed("create its link", errno))?))
+        } else {
+            Hold::Registered(Registered {
+                map: Some(made.fd),
+                loaded: PhantomData,
+            })
+        };
+        Ok(Attached {
+            what: What::Map,
+            name,
+            section: section.into(),
+            hold,
+        })
+    });
+    attached.collect()
+}
+
+/// A struct that is registered without a link. The kernel holds the map for it, so
+/// that it stays when all fds and pins are gone: until its element is deleted.
+#[derive(Debug)]
+pub(crate) struct Registered<'l> {
+    map: Option<i32>,
+    /// The map's fd is the load's.
+    loaded: PhantomData<&'l ()>,
+}
+
+impl Registered<'_> {
+    /// Leaves it registered.
+    pub(crate) fn keep(&mut self) {
+        self.map = None;
+    }
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        if let Some(fd) = self.map {
+            // Somebody else may have been faster.
+            let _ = bpf::map_delete_elem(&Linux, fd, &[0; 4]);
+        }
+    }
 }

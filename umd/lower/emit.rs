@@ -78,6 +78,7 @@ impl Parts<'_, '_> {
                     map: index,
                     member,
                     prog: *prog,
+                    at: 0,
                 });
             }
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! struct_ops: structs of functions that the kernel calls, as maps. Which programs
-//! are in them is known here; where in the kernel's struct is not.
+//! struct_ops: structs of functions that the kernel calls, as maps. What is in them is
+//! known here, programs and data; where in the kernel's struct is not.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::btf::{Btf, kind};
@@ -50,6 +51,8 @@ pub(crate) fn collect<'a>(
         if u64::from(offset) + u64::from(ty.third) > section.size {
             return wrong("struct_ops crosses the end of its section");
         }
+        let data = section.data.get(offset as usize..);
+        let data = data.and_then(|data| data.get(..ty.third as usize));
         maps.push(Map {
             name: String::from_utf8_lossy(name).into_owned(),
             section: index,
@@ -64,6 +67,8 @@ pub(crate) fn collect<'a>(
             } else {
                 0
             },
+            value_type_id: type_id,
+            data: Cow::Borrowed(data.unwrap_or_default()),
             ops_type_id: type_id,
             ..Map::default()
         });

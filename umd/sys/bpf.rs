@@ -101,6 +101,19 @@ pub fn map_update_elem<S: Sys>(sys: &S, fd: i32, key: &[u8], value: &[u8]) -> Re
     bpf(sys, cmd::MAP_UPDATE_ELEM, attr_bytes(&mut attr)).map(drop)
 }
 
+/// `BPF_MAP_DELETE_ELEM`. The key is as long as the map has it.
+///
+/// # Errors
+/// As the kernel reports it.
+pub fn map_delete_elem<S: Sys>(sys: &S, fd: i32, key: &[u8]) -> Result<(), Errno> {
+    let mut attr = MapElem {
+        map_fd: fd as u32,
+        key: addr(key),
+        ..MapElem::default()
+    };
+    bpf(sys, cmd::MAP_DELETE_ELEM, attr_bytes(&mut attr)).map(drop)
+}
+
 /// `BPF_MAP_FREEZE`.
 ///
 /// # Errors
@@ -195,7 +208,7 @@ pub fn prog_bind_map<S: Sys>(sys: &S, prog_fd: i32, map_fd: i32) -> Result<(), E
     bpf(sys, cmd::PROG_BIND_MAP, attr_bytes(&mut attr)).map(drop)
 }
 
-/// `BPF_LINK_CREATE` of an iterator without parameters: the fd.
+/// `BPF_LINK_CREATE` of an iterator without parameters, or of a map of struct_ops: the fd.
 ///
 /// # Errors
 /// As the kernel reports it.

@@ -51,7 +51,9 @@ pub(crate) enum Command {
         ///
         /// With --pin, links are pinned beside the programs, as PROGRAM_link; without,
         /// all stays until SIGINT or SIGTERM, and then goes. Programs that need more
-        /// than a name (an interface, a cgroup) are not attached, and named.
+        /// than a name (an interface, a cgroup) are not attached, and named. Maps of struct_ops
+        /// are attached, too: by a link (MAP_link) if they are in .struct_ops.link, else as long
+        /// as they are held, with --pin until `bpftool struct_ops unregister`.
         #[arg(long)]
         attach: bool,
         /// A function of a loaded program, that PROG is to replace or trace

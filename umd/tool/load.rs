@@ -8,7 +8,7 @@ use bpf_preload_umd::exec::Object;
 use bpf_preload_umd::sys::bpf;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::targets::Search;
-use preload_loader::attach::{self, Attached, Attachment};
+use preload_loader::attach::{self, Attached, Attachment, What};
 use preload_loader::failure::{Failure, line, number};
 use preload_loader::pins::{PinDir, Pins};
 use preload_loader::target::{self, Target, WithTargets};
@@ -27,16 +27,24 @@ pub(crate) struct Loaded {
     not_attached: Vec<NotAttached>,
 }
 
-/// A program that is attached.
+/// A program or a map of struct_ops that is attached.
 #[derive(Debug, Serialize)]
 struct Link {
-    program: String,
+    #[serde(flatten)]
+    of: Of,
     attached_to: String,
-    /// None: an event of perf on a kernel that has no links of them.
+    /// None: a map of `.struct_ops`, or an event of perf on a kernel that has no links of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Of {
+    Program(String),
+    Map(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -66,12 +74,12 @@ impl fmt::Display for Loaded {
         }
         for link in &self.links {
             let Link {
-                program,
+                of: Of::Program(name) | Of::Map(name),
                 attached_to,
                 id,
                 pinned,
             } = link;
-            write!(f, "link {}: {}, ", line(program), line(attached_to))?;
+            write!(f, "link {}: {}, ", line(name), line(attached_to))?;
             match id {
                 Some(id) => write!(f, "id {id}")?,
                 None => write!(f, "without a link")?,
@@ -149,7 +157,7 @@ pub(crate) fn load(
         }
     }
     // After the pins, before they are kept: it may fail for more reasons.
-    let attached = match attach {
+    let mut attached = match attach {
         Some(_) => attach::attach(&with_targets, &image, &loaded).map_err(|f| f.within(file))?,
         None => Vec::new(),
     };
@@ -168,30 +176,41 @@ pub(crate) fn load(
     match (dir, attach) {
         (None, Some(wait)) if !said.links.is_empty() => wait()?,
         (None, _) => {}
-        (Some(dir), _) => dir.keep(),
+        (Some(dir), _) => {
+            dir.keep();
+            for attachment in &mut attached {
+                if let Attachment::Attached(one) = attachment {
+                    one.keep();
+                }
+            }
+        }
     }
     pins.keep();
     Ok(())
 }
 
-/// What there is to say of an attached program, which is pinned if all is.
-fn link(one: &Attached, dir: Option<&PinDir>, pins: &mut Pins) -> Result<Link, Failure> {
-    let what = format!("link of prog {}", one.prog);
+/// What there is to say of what is attached, which is pinned if all is.
+fn link(one: &Attached<'_>, dir: Option<&PinDir>, pins: &mut Pins) -> Result<Link, Failure> {
+    let (kind, of) = match one.what {
+        What::Prog => ("prog", Of::Program(one.name.clone())),
+        What::Map => ("map", Of::Map(one.name.clone())),
+    };
+    let what = format!("link of {kind} {}", one.name);
     let id = one.link().map(|fd| bpf::obj_id(&Linux, fd)).transpose();
     let id = id.map_err(|errno| Failure::errno(&format!("get id of {what}"), number(errno)))?;
     let pinned = match (dir, one.link()) {
         (Some(dir), Some(fd)) => {
-            let path = dir.path(&format!("{}_link", one.prog));
+            let path = dir.path(&format!("{}_link", one.name));
             Some(pins.pin(&what, fd, path)?)
         }
-        (Some(_), None) => {
+        (Some(_), None) if one.what == What::Prog => {
             let why = "this kernel has no links of events (before 5.15), and without cannot pin";
             return Err(Failure::new(format!("pin {what}: {why}")));
         }
-        (None, _) => None,
+        (_, None) | (None, _) => None,
     };
     Ok(Link {
-        program: one.prog.clone(),
+        of,
         attached_to: one.section.clone(),
         id,
         pinned,

@@ -26,7 +26,7 @@ fn run(file: PathBuf) -> Result<(), Failure> {
     // Each program to what its section says.
     for attachment in attach::attach(&Linux, &image, &loaded)? {
         match attachment {
-            Attachment::Attached(one) => println!("{} runs at {}", one.prog, one.section),
+            Attachment::Attached(one) => println!("{} runs at {}", one.name, one.section),
             Attachment::NotAttached { prog, why } => println!("{prog} does not: {why}"),
         }
     }

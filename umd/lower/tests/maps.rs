@@ -367,6 +367,14 @@ SEC("?.struct_ops.link") struct some_ops___v2 c = { .first = unwanted };"#;
             (26, 4, 1, flags)
         );
         assert_eq!(target(map.value_target), "bpf_struct_ops_some_ops");
+        // What the kernel's struct gets comes from this: functions are not in it.
+        let number = if name == "a" { 7 } else { 0 };
+        let mut data = vec![0; 24];
+        data.splice(..1, [number]);
+        assert_eq!(image.data(map.data), data, "{name}");
+        let types = types(&image);
+        let ty = types.get(map.btf_value_type_id as usize).expect("type");
+        assert_eq!(ty.name, "some_ops___v2");
     }
     let mut names: Vec<_> = image.progs().iter().map(|p| image.str(p.name)).collect();
     names.sort_unstable();

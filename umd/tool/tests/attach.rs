@@ -145,6 +145,71 @@ SEC("syscall") int run(void *ctx) { return 0; }"#,
     );
 }
 
+/// A congestion control by the name NAME; nobody else may have it.
+const CONGESTION_OPS: &str = r#"
+struct tcp_congestion_ops { char name[16]; u32 flags; u32 (*undo_cwnd)(void *); u32 (*ssthresh)(void *);
+	void (*cong_avoid)(void *, u32, u32); };
+SEC("struct_ops") u32 two(u64 *ctx) { return 2; }
+SEC("struct_ops") u32 undo_cwnd(u64 *ctx) { return 2; }
+SEC("struct_ops") void cong_avoid(u64 *ctx) {}
+SEC("SECTION") struct tcp_congestion_ops ops = { .name = "NAME", .flags = FLAGS, .undo_cwnd = (void *)undo_cwnd,
+	.ssthresh = (void *)two, .cong_avoid = (void *)cong_avoid };"#;
+
+#[test]
+fn struct_ops_are_not_called_or_for_ever() {
+    let compile_ops = |section: &str, name: &str, flags: &str| {
+        let source = CONGESTION_OPS.replace("SECTION", section);
+        compile(name, &source.replace("NAME", name).replace("FLAGS", flags))
+    };
+    let listed = r#"listed() { grep -qw $1 /proc/sys/net/ipv4/tcp_available_congestion_control; }
+        gone() { for i in $(seq 50); do listed $1 || return 0; sleep 0.1; done; return 1; }
+        $tool load $object
+        fails listed $name"#;
+    let held = r#"$tool load $object --attach >$dir.said &
+        until grep -q "^link ops: $section, $how" $dir.said; do kill -0 $!; done
+        listed $name
+        kill -TERM $!
+        wait $!
+        gone $name
+        $tool load $object --attach --pin $dir/x
+        listed $name"#;
+    succeeds(
+        &compile_ops(".struct_ops.link", "ops_linked", "1"),
+        &format!(
+            r#"name=ops_linked section=.struct_ops.link how=id
+            {listed}
+            {held}
+            bpftool -j link show pinned $dir/x/ops_link | jq -e '.type == "struct_ops"'
+            # A second one of that name, which the kernel refuses, takes nothing away.
+            fails $tool load $object --attach --pin $dir/y >$dir.err 2>&1
+            grep -x 'bpf-preload: .*: attach map ops of .struct_ops.link: create its link: EEXIST (17)' $dir.err
+            test ! -e $dir/y
+            listed $name
+            rm $dir/x/ops_link
+            gone $name"#
+        ),
+    );
+    succeeds(
+        &compile_ops(".struct_ops", "ops_registered", "1"),
+        &format!(
+            r#"name=ops_registered section=.struct_ops how='without a link'
+            {listed}
+            {held}
+            test ! -e $dir/x/ops_link
+            # The kernel keeps it without a pin, until its element is deleted.
+            bpftool map delete pinned $dir/x/ops key 0 0 0 0
+            gone $name"#
+        ),
+    );
+    // What the kernel takes no such value for.
+    let object = compile_ops(".struct_ops.link", "ops_wrong", "0x40000000");
+    let (ok, said) = script(&object, "$tool load $object --attach");
+    assert!(
+        !ok && said.ends_with(": attach map ops of .struct_ops.link: update it: EINVAL (22)\n"),
+        "{said}"
+    );
+}
+
 #[test]
 fn signal_leaves_pins_or_mounts() {
     let object = compile(
