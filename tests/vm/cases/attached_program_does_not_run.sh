@@ -54,8 +54,10 @@ elif has BPF_TRACE_KPROBE_MULTI; then
 else
 	refused attach_multi "this kernel has no BPF_TRACE_KPROBE_MULTI (since 5.18)"
 fi
-if has BPF_TRACE_KPROBE_SESSION; then
+if has BPF_TRACE_KPROBE_SESSION && grep -q ' register_fprobe_ips$' /proc/kallsyms; then
 	runs attach_session 2
+elif has BPF_TRACE_KPROBE_SESSION; then
+	refused attach_session "attach prog at_both to kprobe.session/vfs_mkdi*: this kernel was built without CONFIG_FPROBE"
 else
 	refused attach_session "at_both"
 fi
