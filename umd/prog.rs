@@ -17,7 +17,7 @@ use crate::sys::pod::values_of_mut;
 use crate::sys::{Errno, Sys};
 use crate::verifier_log;
 
-/// Size of the first buffer for the verifier's log; it grows up to all the arena.
+/// Size of the blob's first buffer for the verifier's log; it grows by 4 up to all the arena.
 const LOG_BYTES: usize = 64 << 10;
 
 /// What a program's relocations refer to.
@@ -239,11 +239,7 @@ impl<const KINDS: u32> Relocator<'_, KINDS> {
                     *load.arena = Arena::new(rest);
                     return Ok(fd);
                 }
-                Err(Errno(libc::ENOSPC)) if len < most => {
-                    // Each time the program is verified anew: big ones take seconds.
-                    let by = if KINDS & need::FOREIGN != 0 { 64 } else { 4 };
-                    len = most.min(by * len);
-                }
+                Err(Errno(libc::ENOSPC)) if len < most => len = most.min(4 * len),
                 // The log did not fit, which is not why the program was refused. Before 6.4
                 // it is its end that is missing.
                 Err(Errno(libc::ENOSPC)) => {

@@ -83,12 +83,11 @@ pub(crate) fn explain<S: Sys>(sys: &S, image: &Image<'_>, failure: Failure, log:
         &Filter::default(),
         &mut |_, _, _| Some(0),
     );
-    let told = OnceCell::new();
     let explainer = Explainer {
         sys,
         image,
         btf: &btf,
-        told: &told,
+        told: OnceCell::new(),
     };
     let line = failure.to_string();
     if let Some((prog, name)) = named(&line, "load prog", image.progs().iter(), |prog| {
@@ -162,7 +161,7 @@ struct Explainer<'x, S> {
     image: &'x Image<'x>,
     /// The image's.
     btf: &'x Btf<'x>,
-    told: &'x OnceCell<Vec<CoreRelo>>,
+    told: OnceCell<Vec<CoreRelo>>,
 }
 
 impl<S: Sys> Explainer<'_, S> {
@@ -180,10 +179,9 @@ impl<S: Sys> Explainer<'_, S> {
             return failure.explained(explanation);
         }
         let insn = log.stopped_at(&verdict);
-        let mut others = Vec::new();
         // "Unreleased reference id=2 alloc_insn=4"
-        others.extend(number_behind(&verdict, "alloc_insn="));
-        let insns = insn.into_iter().chain(others);
+        let other = number_behind(&verdict, "alloc_insn=");
+        let insns = insn.into_iter().chain(other);
         explanation.places = insns.map(|insn| self.place(prog, insn)).collect();
         if explanation.places.is_empty() {
             explanation.places = self.ksym_in(&verdict);

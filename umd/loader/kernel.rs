@@ -165,7 +165,7 @@ impl Kernel {
             }
             Some(1 << kind::STRUCT)
         });
-        check(&btf)?;
+        check(&btf, "kernel BTF")?;
         Ok((btf, found))
     }
 
@@ -197,7 +197,7 @@ impl Kernel {
                 Some(if found { 0 } else { 1 << kind })
             },
         );
-        check(&btf)?;
+        check(&btf, "kernel BTF")?;
         Ok(found)
     }
 }
@@ -209,15 +209,14 @@ impl Kernel {
 pub(crate) fn check_btf(bytes: &[u8]) -> Result<(), Failure> {
     let (none, mut memory) = (Filter::default(), memory());
     let mut arena = Arena::new(&mut memory);
-    check(&Btf::index(bytes, &mut arena, &none, &mut |_, _, _| {
-        Some(0)
-    }))
+    let btf = Btf::index(bytes, &mut arena, &none, &mut |_, _, _| Some(0));
+    check(&btf, "kernel BTF")
 }
 
-/// Was all right that was read?
-pub(crate) fn check(btf: &Btf<'_>) -> Result<(), Failure> {
+/// Was all right that was read? `of` says in a failure whose BTF it is.
+pub(crate) fn check(btf: &Btf<'_>, of: &str) -> Result<(), Failure> {
     btf.check().map_err(|error| {
-        let what = format!("read kernel BTF: bad BTF {} {}", error.what, error.value);
+        let what = format!("read {of}: bad BTF {} {}", error.what, error.value);
         Failure::new(what)
     })
 }

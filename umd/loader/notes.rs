@@ -18,18 +18,10 @@ pub(crate) fn map(image: &Image<'_>, map: &Map, errno: Option<i32>) -> Vec<Strin
     if errno == Some(EPERM) {
         return Vec::new();
     }
-    let Map {
-        map_type,
-        key_size,
-        value_size,
-        max_entries,
-        map_flags,
-        ..
-    } = map;
-    let ty = Set::Maps.word(*map_type);
+    let ty = Set::Maps.word(map.map_type);
     let mut asked = format!(
-        "asked for: type {ty}, key_size {key_size}, value_size {value_size}, max_entries \
-         {max_entries}, flags {map_flags:#x}"
+        "asked for: type {ty}, key_size {}, value_size {}, max_entries {}, flags {:#x}",
+        map.key_size, map.value_size, map.max_entries, map.map_flags
     );
     if map.map_extra != 0 {
         asked += &format!(", map_extra {:#x}", map.map_extra);
@@ -39,7 +31,7 @@ pub(crate) fn map(image: &Image<'_>, map: &Map, errno: Option<i32>) -> Vec<Strin
     }
     let mut notes = vec![asked];
     if errno == Some(EINVAL) {
-        notes.extend(unknown_type("map", b"bpf_map_type", *map_type, &ty));
+        notes.extend(unknown_type("map", b"bpf_map_type", map.map_type, &ty));
     }
     // The kernel looks at all that is behind what it knows of an attr.
     if errno == Some(E2BIG) && map.map_extra != 0 && lacks_member(b"bpf_map", b"map_extra") {
@@ -72,10 +64,8 @@ pub(crate) fn prog(image: &Image<'_>, prog: &Prog, errno: i32, verdict: &str) ->
     // "program of this type cannot use helper ..." since 6.14, "unknown func ..." before.
     if verdict.starts_with("program of this type cannot use helper ")
         || verdict.starts_with("unknown func ")
+        || verdict.starts_with("calling kernel function ") && verdict.ends_with(" is not allowed")
     {
-        notes.push(format!("the program's type is {ty}"));
-    }
-    if verdict.starts_with("calling kernel function ") && verdict.ends_with(" is not allowed") {
         notes.push(format!("the program's type is {ty}"));
     }
     if let Some(number) = number_behind(verdict, "invalid func unknown#")

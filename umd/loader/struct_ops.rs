@@ -82,14 +82,8 @@ pub(crate) fn complete(image: &Image<'_>, writer: &mut Writer) -> Result<(), Fai
         map.btf_value_type_id = 0;
         writer.replace_map(index, map);
     }
-    kernel::check(&btf)?;
-    local.check().map_err(|error| {
-        let what = format!(
-            "read BTF of the object: bad BTF {} {}",
-            error.what, error.value
-        );
-        Failure::new(what)
-    })?;
+    kernel::check(&btf, "kernel BTF")?;
+    kernel::check(&local, "BTF of the object")?;
     place(image, writer, &ops)
 }
 
@@ -191,14 +185,17 @@ impl Layout<'_, '_> {
                 let sizes = format!("has {size} bytes, {kernel_size} in");
                 return wrong(format!("{sizes} this kernel's {struct_name}"));
             }
-            let places = value.get_mut(at as usize..).unwrap_or_default();
-            places
-                .iter_mut()
-                .zip(bytes)
-                .for_each(|(to, from)| *to = *from);
+            put(&mut value, at, bytes);
         }
         Ok(value)
     }
+}
+
+/// Writes as many of these bytes as the value has there.
+fn put(value: &mut [u8], at: u32, bytes: &[u8]) {
+    let places = value.get_mut(at as usize..).unwrap_or_default();
+    let places = places.iter_mut().zip(bytes);
+    places.for_each(|(to, from)| *to = *from);
 }
 
 /// Index of a member in a struct.
@@ -289,12 +286,7 @@ pub(crate) fn attach<'l, S: Sys>(
         let mut value = image.data(map.data).to_vec();
         for op in image.struct_ops().iter().filter(|op| op.map == index) {
             let fd = progs.get(op.prog as usize).copied().unwrap_or(-1);
-            let places = value.get_mut(op.at as usize..).unwrap_or_default();
-            let bytes = i64::from(fd).to_ne_bytes();
-            places
-                .iter_mut()
-                .zip(bytes)
-                .for_each(|(to, from)| *to = from);
+            put(&mut value, op.at, &i64::from(fd).to_ne_bytes());
         }
         bpf::map_update_elem(sys, made.fd, &[0; 4], &value)
             .map_err(|errno| failed("update it", errno))?;

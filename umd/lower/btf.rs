@@ -8,6 +8,7 @@ use std::ffi::CStr;
 
 use crate::btf_type::read_type;
 pub(crate) use crate::btf_type::{EXTERN, GLOBAL, STATIC, Type, Word, kind};
+use crate::elf::{MAX_NAME_BYTES, MAX_NAMES_BYTES};
 use crate::error::{LowerError, Result, printable};
 
 pub(crate) const MAGIC: u16 = 0xeb9f;
@@ -16,10 +17,6 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const HEADER_BYTES: usize = 24;
 /// Longest chain of types that libbpf and the kernel follow.
 pub(crate) const MAX_DEPTH: usize = 32;
-/// Longest name, and most bytes of all: many types can share the bytes of a long one.
-/// No kernel takes names of more than 511.
-const MAX_NAME_BYTES: usize = 4096;
-const MAX_NAMES_BYTES: usize = 64 << 20;
 /// Parsed BTF; type 0 is `void`.
 pub(crate) struct Btf<'a> {
     types: Vec<Type>,

@@ -19,10 +19,11 @@ pub(crate) use object::elf::{
     STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
 };
 
-/// Longest name of a section or symbol, and most bytes of all names of symbols: many can
-/// share the bytes of a long one.
-const MAX_NAME_BYTES: usize = 4096;
-const MAX_NAMES_BYTES: usize = 64 << 20;
+/// Longest name of a section, symbol or type (no kernel takes one of a type of more than
+/// 511), and most bytes of all names of symbols, or of types: many can share the bytes of
+/// a long one.
+pub(crate) const MAX_NAME_BYTES: usize = 4096;
+pub(crate) const MAX_NAMES_BYTES: usize = 64 << 20;
 
 pub(crate) struct Section<'a> {
     pub(crate) name: &'a str,

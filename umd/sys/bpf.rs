@@ -176,10 +176,8 @@ impl<'a> ProgAttr<'a> {
     /// # Errors
     /// As the kernel reports it; `ENOSPC` if the log did not fit.
     pub fn load<S: Sys>(&mut self, sys: &S, log: &mut [u8]) -> Result<i32, Errno> {
-        self.attr.log_level = u32::from(!log.is_empty());
-        self.attr.log_size = log.len() as u32;
-        self.attr.log_buf = addr_mut(log);
-        bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut self.attr))
+        let level = u32::from(!log.is_empty());
+        self.load_at(sys, level, log)
     }
 
     /// The same with what the verifier says last, and not what leads there (since 5.2).
@@ -188,7 +186,11 @@ impl<'a> ProgAttr<'a> {
     /// As the kernel reports it.
     pub fn load_for_verdict<S: Sys>(&mut self, sys: &S, log: &mut [u8]) -> Result<i32, Errno> {
         const BPF_LOG_STATS: u32 = 4;
-        self.attr.log_level = BPF_LOG_STATS;
+        self.load_at(sys, BPF_LOG_STATS, log)
+    }
+
+    fn load_at<S: Sys>(&mut self, sys: &S, level: u32, log: &mut [u8]) -> Result<i32, Errno> {
+        self.attr.log_level = level;
         self.attr.log_size = log.len() as u32;
         self.attr.log_buf = addr_mut(log);
         bpf(sys, cmd::PROG_LOAD, attr_bytes(&mut self.attr))
