@@ -5,14 +5,13 @@
 # an object that bpf-preload has loaded is what it shows of one that libbpf (bpftool's) has.
 #
 # Of each program name, type, tag, sizes, whether there is BTF, its func_info and line_info
-# (as the source between its instructions); of each map name, type, sizes, flags, the types
-# of key and value. The tag is of the instructions
-# as they were loaded, without fds of maps; what libbpf puts into an instruction that has
-# no meaning for a kernel would be seen by it alone. Our BTF has no type that
-# libbpf's has not; what nothing refers to (the license, inline functions that are nowhere)
-# is left out of it on purpose, and parameters of kfuncs have no names, which libbpf makes up. Without OBJECTs those of tests/bpf and
-# iterators/ that this kernel lets in, and those of packages if `make conformance` has
-# fetched them.
+# (as the source between its instructions); of each map name, type, sizes, flags, whether
+# there is BTF. The tag is of the instructions as they were loaded, without fds of maps;
+# what libbpf puts into an instruction that has no meaning for a kernel would be seen by it
+# alone. Our BTF has no type that libbpf's has not; what nothing refers to (the license,
+# inline functions that are nowhere) is left out of it on purpose, and parameters of kfuncs
+# have no names, which libbpf makes up. Without OBJECTs those of tests/bpf and iterators/
+# that this kernel lets in, and those of packages if `make conformance` has fetched them.
 
 set -euo pipefail
 [ -n "${own_mounts:-}" ] || own_mounts=1 exec unshare --mount "$0" "$@"

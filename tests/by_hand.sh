@@ -27,7 +27,7 @@ cp "$tool" "$TMPDIR"
 container_sh=$PWD/container.sh tool=$TMPDIR/bpf-preload objects=$TMPDIR/objects
 attach=$TMPDIR/attach with_token=$TMPDIR/with_token
 export container_sh tool objects attach with_token
-../bpf/token/compile "$objects"
+../bpf/variants ../bpf/token/kinds.bpf.c KIND "$objects"
 for program in attach with_token; do
 	gcc -O2 -Wall -Wextra -Werror -static -o "$TMPDIR/$program" "guest/$program.c"
 done

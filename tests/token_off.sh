@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests/bpf/token/compile "$work"
+tests/bpf/variants tests/bpf/token/kinds.bpf.c KIND "$work"
 status=0
 
 # Each kind of command that takes a token is there, and none has room for one: the size of the

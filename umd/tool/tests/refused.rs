@@ -11,7 +11,7 @@ use common::{compile, script};
 
 #[test]
 fn refusal_is_not_told_where_and_why() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/bpf/refused");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/bpf");
     let objects = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused_objects");
     let run = |program: &str, args: &[&Path]| {
         let output = Command::new(here.join(program)).args(args).output();
@@ -20,9 +20,10 @@ fn refusal_is_not_told_where_and_why() {
         let said = String::from_utf8_lossy(&said).into_owned();
         assert!(output.status.success(), "{program}: {said}");
     };
-    run("compile", &[&objects]);
+    let source = here.join("refused/refused.bpf.c");
+    run("variants", &[&source, "REFUSED".as_ref(), &objects]);
     let tool = Path::new(env!("CARGO_BIN_EXE_bpf-preload"));
-    run("check", &[&objects, tool]);
+    run("refused/check", &[&objects, tool]);
 }
 
 #[test]
