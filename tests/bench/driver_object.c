@@ -14,23 +14,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
+
+#include "measure.h"
 
 /* BPF_LOG_STATS of the kernel's bpf_verifier.h: "verification time 123 usec". */
 #define LOG_STATS 4
 #define MOST_PROGS 64
 
 static double maps_us;
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
-}
 
 long __real_syscall(long nr, ...);
 
@@ -45,10 +38,10 @@ long __wrap_syscall(long nr, ...)
 	for (int i = 0; i < 4; i++)
 		arg[i] = va_arg(args, long);
 	va_end(args);
-	start = now_us();
+	start = now_us(CLOCK_MONOTONIC);
 	ret = __real_syscall(nr, arg[0], arg[1], arg[2], arg[3]);
 	if (nr == __NR_bpf && arg[0] == BPF_MAP_CREATE)
-		maps_us += now_us() - start;
+		maps_us += now_us(CLOCK_MONOTONIC) - start;
 	return ret;
 }
 

@@ -19,8 +19,9 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 enum { NO_SHIM, FIRST, FRESH, REUSED, SITUATIONS };
 
@@ -33,22 +34,14 @@ static const char *const names[] = {
 
 static const char *module;
 
-static double now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e6 + ts.tv_nsec / 1e3;
-}
-
 static double timed_mount(const char *dir, int populated)
 {
 	char path[64];
-	double start = now_us();
+	double start = now_us(CLOCK_MONOTONIC);
 
 	if (mount("bpf", dir, "bpf", 0, NULL))
 		error(1, errno, "mount %s", dir);
-	double us = now_us() - start;
+	double us = now_us(CLOCK_MONOTONIC) - start;
 	snprintf(path, sizeof(path), "%s/progs.debug", dir);
 	if ((access(path, F_OK) == 0) != populated)
 		error(1, 0, "a mount is %spopulated", populated ? "not " : "");
@@ -78,13 +71,6 @@ static void load(void)
 	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
 		error(1, errno, "load %s", module);
 	close(fd);
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
 }
 
 int main(int argc, char **argv)
@@ -123,7 +109,7 @@ int main(int argc, char **argv)
 		unload();
 	}
 	for (unsigned int i = 0; i < SITUATIONS; i++) {
-		qsort(us[i], rounds, sizeof(double), compare);
+		qsort(us[i], rounds, sizeof(double), by_value);
 		printf("%.0f %.0f %s\n", us[i][rounds / 2], us[i][rounds - 1 - rounds / 100], names[i]);
 	}
 	return 0;

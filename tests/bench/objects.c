@@ -6,7 +6,8 @@
  *	objects ROUNDS DIR COMMAND... -- COMMAND... -- ...
  *
  * Each round runs all of them, each time another one first. DIR, of a bpffs, where
- * one may pin, is removed before the next one starts, and not part of any time. Prints for each "MEDIAN_US P90_US MAXRSS_KIB", of the memory the most.
+ * one may pin, is removed before the next one starts, and not part of any time. Prints
+ * for each "MEDIAN_US P90_US MAXRSS_KIB", of the memory the most.
  * It is small and static, so that what a child inherits of it until it is another
  * program does not count as that one's memory.
  */
@@ -20,8 +21,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 #define MOST 8
 
@@ -45,17 +47,9 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
-}
-
 static double run(struct command *command, posix_spawn_file_actions_t *actions)
 {
-	double start = now_us(), us;
+	double start = now_us(CLOCK_MONOTONIC), us;
 	struct rusage usage;
 	int status;
 	pid_t pid;
@@ -63,7 +57,7 @@ static double run(struct command *command, posix_spawn_file_actions_t *actions)
 	errno = posix_spawn(&pid, command->argv[0], actions, NULL, command->argv, environ);
 	if (errno || wait4(pid, &status, 0, &usage) != pid)
 		die(command->argv[0]);
-	us = now_us() - start;
+	us = now_us(CLOCK_MONOTONIC) - start;
 	if (status) {
 		fprintf(stderr, "objects: %s", command->argv[0]);
 		for (char **arg = command->argv + 1; *arg; arg++)
@@ -74,13 +68,6 @@ static double run(struct command *command, posix_spawn_file_actions_t *actions)
 	if (usage.ru_maxrss > command->maxrss)
 		command->maxrss = usage.ru_maxrss;
 	return us;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv)

@@ -22,10 +22,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "blob.h"
 #include "objects.h"
+#include "measure.h"
 
 enum { CHUNK = 128 << 10, OUTPUT_MAX = 64 << 20 };
 enum { MAX_READERS = 16, MAX_ROUNDS = 1000 };
@@ -58,14 +58,6 @@ static int nr_readers;
 static __u32 (*crowd_ids)[CROWD_MAX];
 static pid_t crowd[CROWD_MAX];
 static int crowd_size;
-
-static double now_us(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1e6 + ts.tv_nsec / 1e3;
-}
 
 /*
  * The i-th program: half as modern loaders make them, with BTF, functions of
@@ -296,13 +288,6 @@ static void check_output(const struct reader *r, const char *out, int objects)
 		found += !!bsearch(&crowd_ids[r->listing][i], listed, count, sizeof(*listed), by_id);
 	if (found != objects)
 		error(1, 0, "%s %s: %d of %d objects in %zu rows", listing_names[r->listing], r->name, found, objects, count);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static void measure(int objects, int rounds, char *out)

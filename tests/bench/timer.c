@@ -26,10 +26,10 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "wire.h"
+#include "measure.h"
 
 enum { MAX_DRIVERS = 8, LINKS = 2 };
 enum { SETTLE_MS = 3, DEADLINE_MS = 5000 };
@@ -42,14 +42,6 @@ struct driver {
 	long vmhwm_kib;
 	char programs[LINKS * 64];
 };
-
-static double now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e6 + ts.tv_nsec / 1e3;
-}
 
 static int bpf(int cmd, union bpf_attr *attr)
 {
@@ -178,12 +170,12 @@ static double run_once(struct driver *d, __u32 ids[LINKS])
 	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
 		error(1, errno, "timer: pipe");
 
-	start = now_us();
+	start = now_us(CLOCK_MONOTONIC);
 	pid = spawn(d, to, from);
 	send_word(d, pid, to[1], PRELOAD_START);
 	for (int i = 0; i < LINKS; i++)
 		receive(d, pid, from[0], &record[i]);
-	us = now_us() - start;
+	us = now_us(CLOCK_MONOTONIC) - start;
 
 	kib = vmhwm_kib(pid);
 	if (kib > d->vmhwm_kib)
@@ -210,27 +202,20 @@ static double run_once(struct driver *d, __u32 ids[LINKS])
 /* Links go away some time after the last descriptor: deferred work in 6.18. */
 static void check_gone(const __u32 *ids, size_t count)
 {
-	double deadline = now_us() + DEADLINE_MS * 1e3;
+	double deadline = now_us(CLOCK_MONOTONIC) + DEADLINE_MS * 1e3;
 
 	for (size_t i = 0; i < count; i++) {
 		int fd;
 
 		while ((fd = fd_by_id(BPF_LINK_GET_FD_BY_ID, ids[i])) >= 0) {
 			close(fd);
-			if (now_us() > deadline)
+			if (now_us(CLOCK_MONOTONIC) > deadline)
 				error(1, 0, "timer: link %u stayed", ids[i]);
 			poll(NULL, 0, SETTLE_MS);
 		}
 		if (errno != ENOENT)
 			error(1, errno, "timer: BPF_LINK_GET_FD_BY_ID");
 	}
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv)
