@@ -22,6 +22,7 @@ pub mod kernel_btf;
 pub mod lower;
 mod oracle;
 mod pair;
+mod types;
 pub mod wire;
 
 use std::sync::LazyLock;
