@@ -43,10 +43,10 @@ bench-objects: blob tool ## of these, the one about loading objects of others
 
 SETS ?= selftests packages
 PLACES ?= here 6.12
-conformance: tool ## CO-RE and loading against libbpf and bpftool [SETS="selftests-7.3 linked"] [PLACES="here 7.3"]
+conformance: tool ## CO-RE, requests and verdicts against libbpf and bpftool [SETS="selftests-7.3 linked"] [PLACES="here 7.3"]
 	@tests/conformance/prepare
 	@tests/conformance/core
-	@status=0; for set in $(SETS); do tests/conformance/insns $$set || status=1; for where in $(PLACES); do \
+	@status=0; for set in $(SETS); do tests/conformance/requests $$set here || status=1; for where in $(PLACES); do \
 		tests/conformance/verdict $$set $$where || status=1; done; done; exit $$status
 
 check: setup ## formatting, lints, checkpatch, sparse, the blob's properties
