@@ -67,7 +67,9 @@ show() {
 links() {
 	local pin prog
 	for pin in "$1"/*; do
-		"${bpftool[@]}" -j link show pinned "$pin" >"$tmp/link" 2>/dev/null && jq -e 'has("type") and .type != "struct_ops"' "$tmp/link" >/dev/null || continue
+		# Its exit status may be that of a failure though it shows the link.
+		"${bpftool[@]}" -j link show pinned "$pin" >"$tmp/link" 2>/dev/null || :
+		jq -e 'has("type") and .type != "struct_ops"' "$tmp/link" >/dev/null 2>&1 || continue
 		prog=$("${bpftool[@]}" -j prog show id "$(jq .prog_id "$tmp/link")" | jq -r .name)
 		jq -cS --arg prog "$prog" 'del(.id, .pids, .pinned) | .prog_id = $prog' "$tmp/link"
 	done | sort
@@ -120,4 +122,5 @@ for object in "${objects[@]}"; do
 	if [ -s "$object" ]; then compare "$object"; fi
 done
 echo "$compared objects compared, $differ differ, $attached links"
-[ "$differ" = 0 ] && [ "$compared" -ge "${at_least:-1}" ]
+# The iterators have links on any kernel.
+[ "$differ" = 0 ] && [ "$compared" -ge "${at_least:-1}" ] && [ "$attached" -ge "$((${at_least:-0} / 2))" ]
