@@ -149,7 +149,7 @@ run_set() {
 	else
 		# Where nothing is shared with the guest all goes into its memory.
 		ln "${files[@]}" "$guest/objects"
-		MODULE=none VM_TIMEOUT=${VM_TIMEOUT:-3000} "$top/tests/vm/boot" "$where" "$top/tests/conformance/guest.sh" \
+		MODULE=none VM_TIMEOUT=${VM_TIMEOUT:-7200} "$top/tests/vm/boot" "$where" "$top/tests/conformance/guest.sh" \
 			"$guest/objects" "$guest/peers" >"$results"
 	fi
 	rm -rf "$guest"
