@@ -15,6 +15,15 @@ mkdir -p "$out" "$cache/tools"
 # before 1.2): they would load less than the others.
 . "$top/tests/vm/bpftool.sh"
 
+# The floor, of the calls in a directory given by -I. One page of code less or more is seen in
+# the time: no notes, no padding.
+compile_floor() {
+	gcc -std=gnu11 -Wall -Wextra -Werror -Os -I"$top/kmod-shim" "$@" \
+		-static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+		-Wl,--build-id=none,-z,noseparate-code,-z,norelro "$here/floor.c"
+	strip --strip-all -R .comment "${@: -1}"
+}
+
 machine() {
 	echo "Linux $(uname -r), $(nproc) x $(sed -n 's/^model name.*: //p;T;q' /proc/cpuinfo), libbpf $(dpkg-query -W -f '${Version}' libbpf-dev), $(bpftool version | head -n1)"
 }

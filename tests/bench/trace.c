@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * trace DRIVER [floor_calls.h]
+ * trace --load floor_calls.h DIR COMMAND...
  *
  * Runs a driver once under ptrace(2), prints how many system calls it made and
  * how many of them were bpf(), and records the bpf() calls as the C tables that
- * floor.c replays. Knows the bpf() commands that a driver of
- * iterators needs and refuses to record any other.
+ * floor.c replays: those that succeeded. Knows the bpf() commands that a driver of
+ * iterators needs, or a command that loads an object and pins it in DIR, and refuses
+ * to record any other. Of a load, what asks and makes nothing is left out.
  *
  * Counted is every call from the first instruction of the driver to its exit,
  * the exit included; the execve(2) that starts it belongs to the spawner.
@@ -27,7 +29,9 @@
 
 #include "wire.h"
 
-enum { MAX_FD = 64, MAX_LINKS = 8, MAX_BYTES = 1 << 20, DEADLINE_S = 10 };
+enum { MAX_FD = 256, MAX_LINKS = 8, MAX_BYTES = 1 << 20, MAX_PATH = 4096, DEADLINE_S = 10 };
+/* BPF_TOKEN_CREATE, since 6.9. */
+enum { TOKEN_CREATE = 36 };
 enum { INSN_LD_IMM64 = BPF_LD | BPF_IMM | BPF_DW };
 
 /* A bpf() call as floor_calls.h will hold it: words, some of them pointers. */
@@ -45,7 +49,7 @@ struct call {
 /* What a later call must know of the call that returned a descriptor. */
 static struct {
 	int call; /* -1: not from bpf() */
-	__u32 key_size, value_size;
+	__u32 map_type, key_size, value_size;
 } maker[MAX_FD];
 
 /* Which call asked for the id of which link. */
@@ -57,10 +61,20 @@ static unsigned int link_count;
 
 static int mem_fd; /* the driver's memory */
 
-/* The data goes to `out`; the tables that point into it follow at the end. */
-static FILE *out, *call_table, *use_table;
-static char *call_rows, *use_rows;
-static size_t rows_len; /* open_memstream() insists */
+/* The data goes to the header; the tables that point into it follow at the end. */
+enum { DATA, CALLS, USES, TEXTS };
+static FILE *header;
+static struct {
+	char *text;
+	size_t len;
+} whole[TEXTS], one[TEXTS]; /* of all calls, of this one */
+static FILE *whole_file[TEXTS], *one_file[TEXTS];
+
+#define out one_file[DATA]
+#define call_table one_file[CALLS]
+#define use_table one_file[USES]
+
+static const char *pin_dir; /* of a load */
 
 static void read_driver(void *to, __u64 from, size_t bytes)
 {
@@ -80,6 +94,25 @@ static void emit_words(unsigned int index, const char *name, const __u64 *word,
 			fprintf(out, "0x%llx,", word[i]);
 	}
 	fputs("\n};\n", out);
+}
+
+static void begin_call(void)
+{
+	for (int i = 0; i < TEXTS; i++) {
+		one_file[i] = open_memstream(&one[i].text, &one[i].len);
+		if (!one_file[i])
+			error(1, errno, "trace: open_memstream");
+	}
+}
+
+static void end_call(bool keep)
+{
+	for (int i = 0; i < TEXTS; i++) {
+		fclose(one_file[i]);
+		if (keep)
+			fputs(one[i].text, whole_file[i]);
+		free(one[i].text);
+	}
 }
 
 /* Emit what the attr word at `offset` points to; return a copy of it. */
@@ -112,13 +145,23 @@ static void emit_fd_use(struct call *c, int fd, const char *name, size_t offset)
 	} while (0)
 #define USE_FD(c, field) emit_fd_use(c, (c)->attr.field, "attr", AT(field))
 
+/* With its NUL. */
+static size_t string_len(__u64 at)
+{
+	size_t len = 0;
+	char byte;
+
+	do {
+		read_driver(&byte, at + len, 1);
+	} while (byte && ++len < MAX_PATH);
+	return len + 1;
+}
+
 static void emit_prog_load(struct call *c)
 {
 	const union bpf_attr *attr = &c->attr;
 	size_t insn_len = sizeof(struct bpf_insn);
 	struct bpf_insn *insns;
-	char license[128]; /* the kernel reads no more either */
-	size_t len = 0;
 
 	insns = emit_pointee(c, AT(insns), "insns", attr->insn_cnt * insn_len);
 	for (__u32 i = 0; i < attr->insn_cnt; i++) {
@@ -133,10 +176,7 @@ static void emit_prog_load(struct call *c)
 	}
 	free(insns);
 
-	do {
-		read_driver(&license[len], attr->license + len, 1);
-	} while (license[len++] && len < sizeof(license));
-	POINTEE(c, license, "license", len);
+	POINTEE(c, license, "license", string_len(attr->license));
 	POINTEE(c, func_info, "func_info",
 		attr->func_info_cnt * attr->func_info_rec_size);
 	POINTEE(c, line_info, "line_info",
@@ -145,6 +185,20 @@ static void emit_prog_load(struct call *c)
 		USE_FD(c, prog_btf_fd);
 	if (attr->fd_array || attr->log_buf)
 		error(1, 0, "trace: PROG_LOAD with fd_array or log buffer");
+}
+
+/* What a map gets may be an fd itself. */
+static bool holds_fds(__u32 map_type)
+{
+	return map_type == BPF_MAP_TYPE_PROG_ARRAY || map_type == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
+	       map_type == BPF_MAP_TYPE_HASH_OF_MAPS;
+}
+
+/* Asks and makes nothing: a load may go without. */
+static bool asks(int cmd)
+{
+	return cmd == BPF_OBJ_GET_INFO_BY_FD || cmd == BPF_BTF_GET_NEXT_ID ||
+	       cmd == BPF_BTF_GET_FD_BY_ID || cmd == TOKEN_CREATE;
 }
 
 /* Write down a call as it enters the kernel, before that fills any buffer. */
@@ -159,17 +213,33 @@ static void emit_call(struct call *c)
 	case BPF_MAP_CREATE:
 		if (attr->btf_fd)
 			USE_FD(c, btf_fd);
+		if (attr->inner_map_fd)
+			USE_FD(c, inner_map_fd);
 		break;
 	case BPF_MAP_UPDATE_ELEM:
 		USE_FD(c, map_fd); /* which also checks it as an index */
 		POINTEE(c, key, "key", maker[attr->map_fd].key_size);
 		POINTEE(c, value, "value", maker[attr->map_fd].value_size);
+		if (holds_fds(maker[attr->map_fd].map_type)) {
+			int fd;
+
+			read_driver(&fd, attr->value, sizeof(fd));
+			emit_fd_use(c, fd, "value", 0);
+		}
 		break;
 	case BPF_MAP_FREEZE:
 		USE_FD(c, map_fd);
 		break;
 	case BPF_PROG_LOAD:
 		emit_prog_load(c);
+		break;
+	case BPF_PROG_BIND_MAP:
+		USE_FD(c, prog_bind_map.prog_fd);
+		USE_FD(c, prog_bind_map.map_fd);
+		break;
+	case BPF_OBJ_PIN:
+		USE_FD(c, bpf_fd);
+		POINTEE(c, pathname, "pathname", string_len(attr->pathname));
 		break;
 	case BPF_LINK_CREATE:
 		USE_FD(c, link_create.prog_fd);
@@ -202,6 +272,7 @@ static void note_result(const struct call *c, int ret)
 		if (ret >= MAX_FD)
 			error(1, 0, "trace: fd %d is too high", ret);
 		maker[ret].call = c->index;
+		maker[ret].map_type = c->attr.map_type;
 		maker[ret].key_size = c->attr.key_size;
 		maker[ret].value_size = c->attr.value_size;
 		break;
@@ -224,11 +295,16 @@ static void emit_tables(int record_fd)
 	struct preload_record record;
 	unsigned int reports = 0;
 
-	fclose(call_table);
-	fclose(use_table);
-	fprintf(out, "static const struct call calls[] = {\n%s};\n", call_rows);
-	fprintf(out, "static const struct fd_use fd_uses[] = {\n%s};\n", use_rows);
-	fputs("static const struct report reports[] = {\n", out);
+	for (int i = 0; i < TEXTS; i++)
+		fclose(whole_file[i]);
+	fprintf(header, "%sstatic const struct call calls[] = {\n%s};\n", whole[DATA].text,
+		whole[CALLS].text);
+	fprintf(header, "static const struct fd_use fd_uses[] = {\n%s};\n", whole[USES].text);
+	if (pin_dir) {
+		fprintf(header, "static const char pin_dir[] = \"%s\";\n#define LOAD\n", pin_dir);
+		return;
+	}
+	fputs("static const struct report reports[] = {\n", header);
 	while (read(record_fd, &record, sizeof(record)) == sizeof(record)) {
 		unsigned int i = 0;
 
@@ -237,22 +313,20 @@ static void emit_tables(int record_fd)
 		if (i == link_count)
 			error(1, 0, "trace: nobody asked for link id %d",
 			      record.link_id);
-		fprintf(out, "\t{ \"%.*s\", c%u_info },\n", PRELOAD_NAME_LEN - 1,
+		fprintf(header, "\t{ \"%.*s\", c%u_info },\n", PRELOAD_NAME_LEN - 1,
 			record.link_name, links[i].call);
 		reports++;
 	}
 	if (!reports)
 		error(1, 0, "trace: a driver without a link has no floor");
-	fputs("};\n", out);
-	if (fclose(out))
-		error(1, errno, "trace: write the floor's header");
+	fputs("};\n", header);
 }
 
 /* Both words lie ready in the pipe, so that the driver never waits for us. */
-static pid_t spawn_traced(char *driver, int *record_fd)
+static pid_t spawn_traced(char **argv, int *record_fd)
 {
 	const __u32 words[] = { PRELOAD_START, PRELOAD_END };
-	char *argv[] = { driver, NULL }, *envp[] = { NULL };
+	char *envp[] = { NULL };
 	int to[2], from[2];
 	pid_t pid;
 
@@ -265,8 +339,8 @@ static pid_t spawn_traced(char *driver, int *record_fd)
 	if (!pid) {
 		if (dup2(to[0], 0) == 0 && dup2(from[1], 1) == 1 &&
 		    !ptrace(PTRACE_TRACEME, 0, 0, 0))
-			execve(driver, argv, envp);
-		error(127, errno, "trace: %s", driver);
+			execve(argv[0], argv, envp);
+		error(127, errno, "trace: %s", argv[0]);
 	}
 	close(from[1]);
 	*record_fd = from[0];
@@ -275,7 +349,8 @@ static pid_t spawn_traced(char *driver, int *record_fd)
 
 int main(int argc, char **argv)
 {
-	unsigned int syscalls = 0, bpf_calls = 0;
+	unsigned int syscalls = 0, bpf_calls = 0, kept = 0;
+	char *path = NULL, **command = argv + 1;
 	struct __ptrace_syscall_info info;
 	struct call c = {};
 	bool in_bpf = false;
@@ -283,26 +358,35 @@ int main(int argc, char **argv)
 	char mem_path[32];
 	pid_t pid;
 
-	if (argc != 2 && argc != 3)
-		error(2, 0, "usage: trace DRIVER [floor_calls.h]");
-	if (argc == 3) {
-		out = fopen(argv[2], "w");
-		call_table = open_memstream(&call_rows, &rows_len);
-		use_table = open_memstream(&use_rows, &rows_len);
-		if (!out || !call_table || !use_table)
-			error(1, errno, "trace: %s", argv[2]);
+	if (argc >= 5 && !strcmp(argv[1], "--load")) {
+		path = argv[2];
+		pin_dir = argv[3];
+		command = argv + 4;
+	} else if (argc == 2 || argc == 3) {
+		path = argv[2];
+		command[1] = NULL;
+	} else {
+		error(2, 0, "usage: trace DRIVER [floor_calls.h] | --load floor_calls.h DIR COMMAND...");
+	}
+	if (path) {
+		header = fopen(path, "w");
+		for (int i = 0; i < TEXTS; i++) {
+			whole_file[i] = open_memstream(&whole[i].text, &whole[i].len);
+			if (!header || !whole_file[i])
+				error(1, errno, "trace: %s", path);
+		}
 	}
 	for (int fd = 0; fd < MAX_FD; fd++)
 		maker[fd].call = -1;
 
 	/* A driver that hangs is killed with us: PTRACE_O_EXITKILL. */
 	alarm(DEADLINE_S);
-	pid = spawn_traced(argv[1], &record_fd);
+	pid = spawn_traced(command, &record_fd);
 	/* The first stop is the SIGTRAP of its execve(). */
 	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) ||
 	    ptrace(PTRACE_SETOPTIONS, pid, 0,
 		   PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL))
-		error(1, errno, "trace: %s did not start", argv[1]);
+		error(1, errno, "trace: %s did not start", command[0]);
 	snprintf(mem_path, sizeof(mem_path), "/proc/%d/mem", pid);
 	mem_fd = open(mem_path, O_RDONLY);
 	if (mem_fd < 0)
@@ -315,10 +399,10 @@ int main(int argc, char **argv)
 		if (WIFEXITED(status) && !WEXITSTATUS(status))
 			break;
 		if (WIFEXITED(status))
-			error(1, 0, "trace: %s: exit %d", argv[1],
+			error(1, 0, "trace: %s: exit %d", command[0],
 			      WEXITSTATUS(status));
 		if (!WIFSTOPPED(status) || WSTOPSIG(status) != (SIGTRAP | 0x80))
-			error(1, 0, "trace: %s: signal %d", argv[1],
+			error(1, 0, "trace: %s: signal %d", command[0],
 			      WIFSTOPPED(status) ? WSTOPSIG(status) :
 						   WTERMSIG(status));
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) < 0)
@@ -329,25 +413,33 @@ int main(int argc, char **argv)
 			in_bpf = info.entry.nr == __NR_bpf;
 			if (!in_bpf)
 				continue;
-			c = (struct call){ .index = bpf_calls++ };
+			bpf_calls++;
+			c = (struct call){ .index = kept };
 			c.cmd = info.entry.args[0];
 			c.attr_len = info.entry.args[2];
 			if (c.attr_len > sizeof(c.attr))
 				error(1, 0, "trace: attr of %zu bytes",
 				      c.attr_len);
 			read_driver(c.word, info.entry.args[1], c.attr_len);
-			if (out)
+			in_bpf = header && !(pin_dir && asks(c.cmd));
+			if (in_bpf) {
+				begin_call();
 				emit_call(&c);
-		} else if (out && in_bpf) {
+			}
+		} else if (in_bpf) {
+			in_bpf = false;
+			end_call(!info.exit.is_error);
 			if (info.exit.is_error)
-				error(1, -info.exit.rval,
-				      "trace: bpf command %d of %s", c.cmd,
-				      argv[1]);
+				continue;
+			kept++;
 			note_result(&c, info.exit.rval);
 		}
 	}
-	if (out)
+	if (header) {
 		emit_tables(record_fd);
+		if (fclose(header))
+			error(1, errno, "trace: %s", path);
+	}
 	printf("%u %u\n", syscalls, bpf_calls);
 	return 0;
 }
