@@ -140,6 +140,10 @@ impl<'a> Btf<'a> {
         CStr::from_bytes_until_nul(tail).map_or(&[], CStr::to_bytes)
     }
 
+    pub(crate) fn strings_len(&self) -> usize {
+        self.strings.len()
+    }
+
     pub(crate) fn has_str(&self, offset: u32) -> bool {
         (offset as usize) < self.strings.len()
     }

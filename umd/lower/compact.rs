@@ -13,21 +13,21 @@ use crate::prog::is_link_name;
 /// Longest BTF that a kernel takes (`BTF_MAX_SIZE`).
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 
-pub(crate) struct Compact<'a> {
+pub(crate) struct Compact {
     /// BTF as `BPF_BTF_LOAD` takes it; empty if nothing is left.
     pub(crate) bytes: Vec<u8>,
     /// New id by old id; 0 for types left behind.
     ids: Vec<u32>,
-    strings: Strings<'a>,
+    strings: Strings,
 }
 
-impl<'a> Compact<'a> {
+impl Compact {
     /// Keeps the types at `whole` and `roots`, and the strings at `texts` for line_info.
     ///
     /// `whole` with all that they lead to; of the others just what sort of type
     /// they are: one pointer to void stands for all pointers, one empty struct
     /// for all structs, and what a modifier or typedef is of for that.
-    pub(crate) fn new(btf: &Btf<'a>, whole: &[u32], roots: &[u32], texts: &[u32]) -> Self {
+    pub(crate) fn new(btf: &Btf, whole: &[u32], roots: &[u32], texts: &[u32]) -> Self {
         let mut kept = vec![false; btf.len()];
         reach(btf, whole, &mut kept, |id| id, &[]);
         let stand_ins = stand_ins(btf, &kept);
@@ -45,7 +45,7 @@ impl<'a> Compact<'a> {
         }
         let id_of = |old: u32| new.get(stand_in(old) as usize).copied().unwrap_or(0);
         let ids: Vec<u32> = (0..btf.len() as u32).map(id_of).collect();
-        let mut strings = Strings::default();
+        let mut strings = Strings::of(btf);
         let mut types = Vec::new();
         for (id, ty) in btf.iter().filter(|(id, _)| is(&kept, *id)) {
             let stub = is(&stubs, id).then(|| ty.stub());
@@ -85,7 +85,7 @@ impl<'a> Compact<'a> {
 
     /// New offset of a string that was kept, by its old one.
     pub(crate) fn text(&self, old: u32) -> u32 {
-        self.strings.moved.get(&old).copied().unwrap_or(0)
+        self.strings.moved.get(old as usize).copied().unwrap_or(0)
     }
 }
 
@@ -145,38 +145,36 @@ fn reach(
     }
 }
 
-/// A string section in the making, each string once in order of first use.
-struct Strings<'a> {
+/// A string section in the making, in order of first use. What compilers write has each string
+/// once.
+struct Strings {
     bytes: Vec<u8>,
-    known: HashMap<&'a [u8], u32>,
-    /// New offset by old one: a line of source is named once for each of its records.
-    moved: HashMap<u32, u32>,
+    /// By old offset the new one; 0: not kept, or the empty string, which is there. A line of
+    /// source is named once for each of its records: so no search.
+    moved: Vec<u32>,
 }
 
-impl Default for Strings<'_> {
-    fn default() -> Self {
+impl Strings {
+    fn of(btf: &Btf) -> Self {
         Strings {
             bytes: vec![0],
-            known: HashMap::from([([].as_slice(), 0)]),
-            moved: HashMap::new(),
+            moved: vec![0; btf.strings_len()],
         }
     }
-}
 
-impl<'a> Strings<'a> {
-    fn keep(&mut self, btf: &Btf<'a>, old: u32) -> u32 {
-        // Too much already, as whoever asks will find: many can share the bytes of a long one.
-        if self.bytes.len() > MAX_BYTES {
+    fn keep(&mut self, btf: &Btf, old: u32) -> u32 {
+        let Some(moved) = self.moved.get_mut(old as usize) else {
             return 0;
-        }
-        *self.moved.entry(old).or_insert_with(|| {
+        };
+        // Too much already, as whoever asks will find: many can share the bytes of a long one.
+        if *moved == 0 && self.bytes.len() <= MAX_BYTES {
             let string = btf.str(old);
-            *self.known.entry(string).or_insert_with(|| {
-                let offset = self.bytes.len() as u32;
+            if !string.is_empty() {
+                *moved = self.bytes.len() as u32;
                 self.bytes.extend_from_slice(string);
                 self.bytes.push(0);
-                offset
-            })
-        })
+            }
+        }
+        *moved
     }
 }

@@ -106,7 +106,7 @@ impl Parts<'_, '_> {
     }
 
     /// Collects what the image refers to in BTF.
-    fn compact(&self) -> Compact<'_> {
+    fn compact(&self) -> Compact {
         let mut whole = Vec::new();
         let mut roots = Vec::new();
         let mut texts = Vec::new();
@@ -148,7 +148,7 @@ impl Parts<'_, '_> {
 
 struct Emit<'e, 'a> {
     btf: &'e Btf<'a>,
-    compact: Compact<'e>,
+    compact: Compact,
     writer: Writer,
     /// Specs written already: records of one access share theirs.
     specs: HashMap<Vec<[u32; 3]>, Span>,
@@ -293,21 +293,17 @@ impl Emit<'_, '_> {
                 })
             })
             .collect();
-        let func_info = linked.func_info.iter();
-        let func_info: Vec<u8> = func_info
-            .flat_map(|(insn, id)| [*insn, self.compact.id(*id)])
-            .flat_map(u32::to_le_bytes)
-            .collect();
+        let mut func_info = Vec::new();
+        for (insn, id) in &linked.func_info {
+            put_words(&mut func_info, [*insn, self.compact.id(*id)]);
+        }
         // File name and text are strings of BTF, which have moved.
-        let line_info = linked.line_info.iter().filter(|_| !self.bare);
-        let line_info: Vec<u8> = line_info
-            .flat_map(|(insn, [file, text, place])| {
-                let moved = |offset| self.compact.text(offset);
-                [*insn, moved(*file), moved(*text), *place]
-            })
-            .flat_map(u32::to_le_bytes)
-            .collect();
-        let insns: Vec<u8> = insns.iter().flat_map(|insn| insn.bytes()).collect();
+        let mut line_info = Vec::new();
+        for (insn, [file, text, place]) in linked.line_info.iter().filter(|_| !self.bare) {
+            let moved = |offset| self.compact.text(offset);
+            put_words(&mut line_info, [*insn, moved(*file), moved(*text), *place]);
+        }
+        let insns: Vec<[u8; 8]> = insns.iter().map(|insn| insn.bytes()).collect();
         let attach_target = match &prog.sec.target {
             Some((name, kind)) => 1 + self.target(name.as_bytes(), target_kind::EXACT | kind),
             None => 0,
@@ -319,7 +315,7 @@ impl Emit<'_, '_> {
             attach_type: prog.sec.attach_type,
             prog_flags: prog.sec.prog_flags,
             attach_target,
-            insns: self.writer.insns(&insns),
+            insns: self.writer.insns(insns.as_flattened()),
             relos: self.writer.relos(&relos),
             core_relos: self.writer.core_relos(&core_relos),
             func_info: self.writer.func_info(&func_info),
@@ -398,6 +394,11 @@ impl Emit<'_, '_> {
             ..record
         }
     }
+}
+
+/// Appends the words of a record.
+fn put_words<const N: usize>(bytes: &mut Vec<u8>, words: [u32; N]) {
+    bytes.extend_from_slice(words.map(u32::to_le_bytes).as_flattened());
 }
 
 /// A name without its flavor: `task_struct___v5` is another view of `task_struct`.
