@@ -12,6 +12,7 @@
 
 use core::cell::Cell;
 
+mod lanes;
 mod walk;
 
 use walk::TYPE_BYTES;

@@ -107,7 +107,11 @@ pub fn find<'b, 'a: 'b>(
             *before = core::mem::replace(last, index);
         }
     }
-    let btf = Btf::index(data, arena, &filter, &mut |btf, id, t| {
+    let walk = match search {
+        Search::First => Btf::index,
+        Search::All => Btf::index_all,
+    };
+    let btf = walk(data, arena, &filter, &mut |btf, id, t| {
         let name = btf.name(t);
         let mut kind = t.kind();
         if kind == kind::ENUM64 {

@@ -9,11 +9,11 @@ use crate::arena::Arena;
 /// Bytes of `struct btf_type`, which begins every record.
 pub(super) const TYPE_BYTES: usize = 12;
 /// Places remembered of one BTF, at most: 64 KiB, of which the iterators touch 8.
-const MARKS: usize = 16384;
+pub(super) const MARKS: usize = 16384;
 
 /// Words that follow the header of a record, by `BTF_KIND_*` less one: in the low
 /// four bits those that are there once, in the high four those for each of vlen.
-const WORDS: [u8; 19] = [
+pub(super) const WORDS: [u8; 19] = [
     0x01, 0, 0x03, 0x30, 0x30, 0x20, // INT PTR ARRAY STRUCT UNION ENUM
     0, 0, 0, 0, 0, 0, 0x20, // FWD TYPEDEF VOLATILE CONST RESTRICT FUNC FUNC_PROTO
     0x01, 0x30, 0, 0x01, 0, 0x30, // VAR DATASEC FLOAT DECL_TAG TYPE_TAG ENUM64
@@ -56,6 +56,30 @@ impl<'b> Btf<'b> {
         TYPE_BYTES + 4 * (once + each * t.vlen() as usize)
     }
 
+    /// Where its sections are.
+    #[inline(always)]
+    pub(super) fn find_sections(&mut self, data: &'b [u8]) {
+        let field = |offset| word(data, offset).unwrap_or(0);
+        let hdr_len = field(4) as usize;
+        let section = |offset| {
+            let body = data.get(hdr_len..)?.get(field(offset) as usize..)?;
+            body.get(..field(offset + 4) as usize)
+        };
+        // 0xeb9f, version 1; the flags have never been used. A fault leaves nothing
+        // to walk over.
+        if field(0) & 0xff_ffff != 0x01_eb9f || hdr_len < 24 {
+            self.fault("header", field(0));
+        } else if let (Some(types), Some(strings)) = (section(8), section(16)) {
+            (self.types, self.strings) = (types, strings);
+            // Since 7.3.
+            if hdr_len >= 32 {
+                self.layout = section(24).unwrap_or_default();
+            }
+        } else {
+            self.fault("section", hdr_len as u32);
+        }
+    }
+
     /// Walks the types once: remembers where they are, and calls `visit` with
     /// the id of those that pass the filter. The visitor gives the kinds that it
     /// still wants, a bit for each; the walk ends when it wants none, and it is a
@@ -69,25 +93,7 @@ impl<'b> Btf<'b> {
         visit: &mut dyn FnMut(&Btf<'b>, u32, Type) -> Option<u32>,
     ) -> Self {
         let mut btf = Btf::default();
-        let field = |offset| word(data, offset).unwrap_or(0);
-        let hdr_len = field(4) as usize;
-        let section = |offset| {
-            let body = data.get(hdr_len..)?.get(field(offset) as usize..)?;
-            body.get(..field(offset + 4) as usize)
-        };
-        // 0xeb9f, version 1; the flags have never been used. A fault leaves nothing
-        // to walk over.
-        if field(0) & 0xff_ffff != 0x01_eb9f || hdr_len < 24 {
-            btf.fault("header", field(0));
-        } else if let (Some(types), Some(strings)) = (section(8), section(16)) {
-            (btf.types, btf.strings) = (types, strings);
-            // Since 7.3.
-            if hdr_len >= 32 {
-                btf.layout = section(24).unwrap_or_default();
-            }
-        } else {
-            btf.fault("section", hdr_len as u32);
-        }
+        btf.find_sections(data);
         let (types, strings) = (btf.types, btf.strings);
 
         let most = types.len() / TYPE_BYTES;
@@ -208,6 +214,21 @@ impl Filter {
         1 << ((u32::from(e) * 31 + u32::from(f)) & 63)
     }
 
+    /// Is it one of these kinds? For who sees to kinds that are not known himself.
+    #[inline(always)]
+    pub(super) fn wants(&self, kind: u32) -> bool {
+        self.kinds >> (kind & 31) & 1 != 0
+    }
+
+    /// The first look at a name.
+    #[inline(always)]
+    pub(super) fn first(&self, letter: u8) -> bool {
+        self.firsts
+            .get(usize::from(letter))
+            .copied()
+            .unwrap_or(false)
+    }
+
     /// Scans up to `left` records from `at` on; stops behind one of these kinds
     /// that passes the first look, or behind the header of one of unknown kind. This is where a
     /// load spends a third of its time: it has nothing in it that can wait.
@@ -258,7 +279,7 @@ impl Filter {
 
     /// The second look, at four letters.
     #[inline(never)]
-    fn second(&self, strings: &[u8], name_off: u32) -> bool {
+    pub(super) fn second(&self, strings: &[u8], name_off: u32) -> bool {
         let name = strings.get(name_off as usize..).unwrap_or_default();
         let Some([_, _, _, _, e, f]) = name.first_chunk() else {
             // At the end of the section there is too little to look at.

@@ -13,6 +13,7 @@ mod btf_builder;
 mod fake_kernel;
 mod kernel_btf_hostile;
 mod kernel_btf_ways;
+mod lanes;
 mod layout;
 mod object;
 mod packed;
