@@ -62,9 +62,11 @@ vendor: ## the crates into vendor/: from then on cargo needs no network
 	@mkdir -p .cargo
 	@cargo vendor --locked >.cargo/config.toml
 
-# Static: finding its libraries would take it as long as a small object takes to load.
+# Static: finding its libraries would take it as long as a small object takes to load; at one
+# address, since each page with an address in it would be written to at the start.
 tool: setup ## the host tool: target/bpf-preload
-	@cargo rustc --quiet --profile tool --package bpf-preload --bin bpf-preload -- -C target-feature=+crt-static
+	@cargo rustc --quiet --profile tool --package bpf-preload --bin bpf-preload -- \
+		-C target-feature=+crt-static -C relocation-model=static
 	@mkdir -p target
 	@strip --strip-all -R .comment -o target/bpf-preload $${CARGO_TARGET_DIR:-target}/tool/bpf-preload
 

@@ -10,6 +10,7 @@ use preload_loader::grants::{Grants, Set};
 use preload_loader::target::Target;
 use preload_loader::token::Token;
 
+use crate::lazy::{self, Lazy};
 use crate::tcx::Tcx;
 
 /// Loads BPF objects, and fills a bpffs with the listings of the preload driver.
@@ -39,32 +40,7 @@ pub(crate) enum Command {
     /// Programs in sections whose names begin with `?` are left out. Without --pin or
     /// --attach all is unloaded again at once: it was tried whether it can be loaded. Maps that
     /// declare `pinning` are shared by their names in /sys/fs/bpf, in either case.
-    Load {
-        /// The object file
-        file: PathBuf,
-        /// Pin programs and maps in this directory of a bpffs, which is made if need be
-        ///
-        /// Names are those of the object, with `_` for each dot.
-        #[arg(long, value_name = "DIR")]
-        pin: Option<PathBuf>,
-        /// Attach the programs to what the names of their sections say
-        ///
-        /// With --pin, links are pinned beside the programs, as PROGRAM_link; without,
-        /// all stays until SIGINT or SIGTERM, and then goes. Programs that need more
-        /// than a name (an interface, a cgroup) are not attached, and named. Maps of struct_ops
-        /// are attached, too: by a link (MAP_link) if they are in .struct_ops.link, else as long
-        /// as they are held, with --pin until `bpftool struct_ops unregister`.
-        #[arg(long)]
-        attach: bool,
-        /// A function of a loaded program, that PROG is to replace or trace
-        ///
-        /// For programs of freplace, fentry, fexit, fmod_ret and fsession. Without FUNC
-        /// it is the function that the program's section names.
-        #[arg(long = "target", value_name = "PROG[:FUNC]=id:N|PATH")]
-        targets: Vec<Target>,
-        #[command(flatten)]
-        token: TokenArgs,
-    },
+    Load(Lazy<Load>),
     /// Mount a bpffs on DIR, unless one is there, and pin maps_debug, progs_debug, links_debug
     ///
     /// These list all BPF maps, programs and links of the machine to who reads
@@ -74,22 +50,10 @@ pub(crate) enum Command {
     /// If a bpffs is there and delegates to this user namespace, they are loaded with its BPF
     /// token. With --userns instead, a bpffs that delegates is mounted for a container:
     /// nothing is loaded. That takes CAP_SYS_ADMIN in the initial user namespace.
-    Mount {
-        /// An existing directory
-        dir: PathBuf,
-        /// Mount a bpffs for this container: a process, or a user namespace by its file
-        ///
-        /// Of a process, DIR is what that process sees; of a user namespace, DIR is here.
-        #[arg(long, value_name = "PID|PATH", requires = "delegate")]
-        userns: Option<String>,
-        #[command(flatten)]
-        delegate: DelegateArgs,
-    },
+    Mount(Lazy<Mount>),
     /// What BPF tokens allow, and what objects need of them
-    Token {
-        #[command(subcommand)]
-        command: TokenCommand,
-    },
+    #[command(subcommand)]
+    Token(Lazy<TokenCommand>),
     /// Show what is in a BPF object file, or in an image that it was lowered to
     ///
     /// Types and flags are the numbers of linux/bpf.h.
@@ -100,23 +64,7 @@ pub(crate) enum Command {
     /// Show what each CO-RE relocation of a BPF object comes to on a kernel
     ///
     /// Nothing is loaded, and no privilege is needed.
-    Relo {
-        /// The object file
-        file: PathBuf,
-        /// BTF of the kernel: a file of BTF, or an ELF object with a section .BTF
-        #[arg(long, value_name = "FILE", default_value = "/sys/kernel/btf/vmlinux")]
-        btf: PathBuf,
-        /// BTF of the kernel, if that of --btf is a module's (a .ko, or of /sys/kernel/btf)
-        ///
-        /// What the kernel has is taken from there, and only the rest from the module.
-        #[arg(long, value_name = "FILE", requires = "btf")]
-        base_btf: Option<PathBuf>,
-        /// Print the relocated instructions of each program, in hexadecimal
-        ///
-        /// Where a map's fd would stand is -1.
-        #[arg(long)]
-        raw: bool,
-    },
+    Relo(Lazy<Relo>),
     /// Say what this kernel can do, and of what it cannot why not
     ///
     /// Program and map types are asked for by making one of each; nothing stays.
@@ -128,7 +76,7 @@ pub(crate) enum Command {
     /// TCX_REDIRECT (7); if the last one says TCX_NEXT, or one any other value, classic tc
     /// decides. Each change of a list counts up its revision.
     #[command(subcommand)]
-    Tcx(Tcx),
+    Tcx(Lazy<Tcx>),
     /// Print a completion script
     Completion {
         /// The shell that it is for
@@ -136,6 +84,66 @@ pub(crate) enum Command {
     },
     /// Print the manual page, in roff
     Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// The object file
+    pub(crate) file: PathBuf,
+    /// Pin programs and maps in this directory of a bpffs, which is made if need be
+    ///
+    /// Names are those of the object, with `_` for each dot.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pin: Option<PathBuf>,
+    /// Attach the programs to what the names of their sections say
+    ///
+    /// With --pin, links are pinned beside the programs, as PROGRAM_link; without,
+    /// all stays until SIGINT or SIGTERM, and then goes. Programs that need more
+    /// than a name (an interface, a cgroup) are not attached, and named. Maps of struct_ops
+    /// are attached, too: by a link (MAP_link) if they are in .struct_ops.link, else as long
+    /// as they are held, with --pin until `bpftool struct_ops unregister`.
+    #[arg(long)]
+    pub(crate) attach: bool,
+    /// A function of a loaded program, that PROG is to replace or trace
+    ///
+    /// For programs of freplace, fentry, fexit, fmod_ret and fsession. Without FUNC
+    /// it is the function that the program's section names.
+    #[arg(long = "target", value_name = "PROG[:FUNC]=id:N|PATH")]
+    pub(crate) targets: Vec<Target>,
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mount {
+    /// An existing directory
+    pub(crate) dir: PathBuf,
+    /// Mount a bpffs for this container: a process, or a user namespace by its file
+    ///
+    /// Of a process, DIR is what that process sees; of a user namespace, DIR is here.
+    #[arg(long, value_name = "PID|PATH", requires = "delegate")]
+    pub(crate) userns: Option<String>,
+    #[command(flatten)]
+    pub(crate) delegate: DelegateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Relo {
+    /// The object file
+    pub(crate) file: PathBuf,
+    /// BTF of the kernel: a file of BTF, or an ELF object with a section .BTF
+    #[arg(long, value_name = "FILE", default_value = "/sys/kernel/btf/vmlinux")]
+    pub(crate) btf: PathBuf,
+    /// BTF of the kernel, if that of --btf is a module's (a .ko, or of /sys/kernel/btf)
+    ///
+    /// What the kernel has is taken from there, and only the rest from the module.
+    #[arg(long, value_name = "FILE", requires = "btf")]
+    pub(crate) base_btf: Option<PathBuf>,
+    /// Print the relocated instructions of each program, in hexadecimal
+    ///
+    /// Where a map's fd would stand is -1.
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -226,6 +234,7 @@ impl TokenArgs {
 
 /// The completion script for a shell.
 pub(crate) fn completion(shell: clap_complete::Shell) -> Vec<u8> {
+    lazy::describe_all();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "bpf-preload", &mut script);
     script
@@ -233,6 +242,7 @@ pub(crate) fn completion(shell: clap_complete::Shell) -> Vec<u8> {
 
 /// The manual page, with that of each command behind it.
 pub(crate) fn man() -> Result<Vec<u8>, Failure> {
+    lazy::describe_all();
     let mut page = Vec::new();
     let mut command = Cli::command();
     command.build();

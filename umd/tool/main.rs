@@ -5,20 +5,21 @@
 //! the kernel is asked for the executor's. Each command is a module: it returns
 //! what to print, or prints it before it keeps what it has made, or fails with one
 //! line that says what went wrong.
+#![no_main]
 
 mod cli;
 mod dump;
 mod explain;
 mod interrupt;
+mod lazy;
 mod load;
 mod mount;
 mod output;
 mod probe;
 mod relo;
+mod start;
 mod tcx;
 mod token;
-
-use std::process::ExitCode;
 
 use clap::Parser as _;
 
@@ -26,64 +27,54 @@ use cli::{Cli, Command, TokenCommand};
 use interrupt::Interrupt;
 use preload_loader::failure::Failure;
 
-fn main() -> ExitCode {
+/// All of it; the exit status.
+fn tool() -> u8 {
     let cli = Cli::parse();
     let done = run(&cli);
     let Err(failure) = done else {
-        return ExitCode::SUCCESS;
+        return 0;
     };
     output::failed(&failure, cli.json, cli.debug);
-    ExitCode::FAILURE
+    1
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
-        Command::Load {
-            file,
-            pin,
-            attach,
-            targets,
-            token,
-        } => {
+        Command::Load(args) => {
             let interrupt = Interrupt::hold_back()?;
             let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
             let hold = || interrupt.wait();
-            let token = token.token();
             load::load(
-                file,
-                pin.as_deref(),
-                targets,
-                attach.then_some(hold),
-                &token,
+                &args.file,
+                args.pin.as_deref(),
+                &args.targets,
+                args.attach.then_some(hold),
+                &args.token.token(),
                 tell,
             )
         }
-        Command::Mount {
-            dir,
-            userns: Some(container),
-            delegate,
-        } => token::delegate(dir, container, &delegate.grants()?, |said| {
-            output::print(said, cli.json)
-        }),
-        Command::Mount { dir, .. } => {
-            let interrupt = Interrupt::hold_back()?;
-            let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
-            mount::mount(dir, tell)
-        }
-        Command::Token { command } => match command {
+        Command::Mount(args) => match &args.userns {
+            Some(container) => {
+                let grants = args.delegate.grants()?;
+                token::delegate(&args.dir, container, &grants, |said| {
+                    output::print(said, cli.json)
+                })
+            }
+            None => {
+                let interrupt = Interrupt::hold_back()?;
+                let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
+                mount::mount(&args.dir, tell)
+            }
+        },
+        Command::Token(command) => match &**command {
             TokenCommand::Show { dir } => output::print(&token::show(dir)?, cli.json),
             TokenCommand::Needs { files, systemd } => {
                 output::print(&token::needs(files, *systemd)?, cli.json)
             }
         },
         Command::Dump { file } => output::print(&dump::dump(file)?, cli.json),
-        Command::Relo {
-            file,
-            btf,
-            base_btf,
-            raw,
-        } => {
-            let said = relo::relo(file, btf, base_btf.as_deref(), *raw)?;
+        Command::Relo(args) => {
+            let said = relo::relo(&args.file, &args.btf, args.base_btf.as_deref(), args.raw)?;
             output::print(&said, cli.json)
         }
         Command::Probe => output::print(&probe::probe()?, cli.json),
