@@ -29,14 +29,15 @@ impl Compact {
     /// for all structs, and what a modifier or typedef is of for that.
     pub(crate) fn new(btf: &Btf, whole: &[u32], roots: &[u32], texts: &[u32]) -> Self {
         let mut kept = vec![false; btf.len()];
-        reach(btf, whole, &mut kept, |id| id, &[]);
+        let tags = Tags::of(btf);
+        reach(btf, whole, &mut kept, &tags, |id| id, &[]);
         let stand_ins = stand_ins(btf, &kept);
         let stand_in = |id: u32| stand_ins.get(id as usize).copied().unwrap_or(0);
         let stubs: Vec<bool> = (0..)
             .zip(&kept)
             .map(|(id, whole)| !whole && btf.ty(id).is_stubbed())
             .collect();
-        reach(btf, roots, &mut kept, stand_in, &stubs);
+        reach(btf, roots, &mut kept, &tags, stand_in, &stubs);
         let mut new = Vec::with_capacity(btf.len());
         let mut next = 1;
         for keep in &kept {
@@ -109,11 +110,13 @@ fn stand_ins(btf: &Btf, whole: &[bool]) -> Vec<u32> {
     (0..btf.len() as u32).map(stand_in).collect()
 }
 
-/// Marks what can be reached by way of stand-ins; tags stay with what they are on.
+/// Marks what can be reached by way of stand-ins; tags stay with what they are on, and
+/// with them the structs that they name.
 fn reach(
     btf: &Btf,
     roots: &[u32],
     kept: &mut [bool],
+    tags: &Tags<'_>,
     stand_in: impl Fn(u32) -> u32,
     stubs: &[bool],
 ) {
@@ -124,25 +127,60 @@ fn reach(
             continue;
         };
         *keep = true;
+        open.extend(tags.on.get(&id).into_iter().flatten());
+        let ty = btf.ty(id);
+        let contained = contains(btf.str(ty.name)).filter(|_| ty.is(kind::DECL_TAG));
+        let contained = contained.and_then(|name| tags.structs.get(name));
+        open.extend(contained.map(|id| stand_in(*id)));
         // A stub leads nowhere.
-        let words = btf.ty(id).words().filter(|_| !is(stubs, id));
+        let words = ty.words().filter(|_| !is(stubs, id));
         open.extend(
             words
                 .filter(|(word, _)| *word == Word::Type)
                 .map(|(_, id)| stand_in(id)),
         );
     }
-    for (id, ty) in btf.iter() {
-        // Ours are not for the kernel, and 5.10 knows no tags at all.
-        let ours = ty.is(kind::DECL_TAG) && is_link_name(btf.str(ty.name));
-        if ty.is(kind::DECL_TAG)
-            && !ours
-            && is(kept, ty.third)
-            && let Some(keep) = kept.get_mut(id as usize)
-        {
-            *keep = true;
+}
+
+/// The tags that are for the kernel.
+struct Tags<'a> {
+    /// By the type that they are on.
+    on: HashMap<u32, Vec<u32>>,
+    /// The structs that they name; of several of a name the kernel takes the first.
+    structs: HashMap<&'a [u8], u32>,
+}
+
+impl<'a> Tags<'a> {
+    fn of(btf: &Btf<'a>) -> Self {
+        let mut tags = Tags {
+            on: HashMap::new(),
+            structs: HashMap::new(),
+        };
+        for (id, ty) in btf.iter().filter(|(_, ty)| ty.is(kind::DECL_TAG)) {
+            let tag = btf.str(ty.name);
+            // Ours are not for the kernel, and 5.10 knows no tags at all.
+            if !is_link_name(tag) {
+                tags.on.entry(ty.third).or_default().push(id);
+                tags.structs.extend(contains(tag).map(|name| (name, 0)));
+            }
         }
+        if tags.structs.is_empty() {
+            return tags;
+        }
+        for (id, ty) in btf.iter().rev().filter(|(_, ty)| ty.is(kind::STRUCT)) {
+            if let Some(first) = tags.structs.get_mut(btf.str(ty.name)) {
+                *first = id;
+            }
+        }
+        tags
     }
+}
+
+/// The struct that a list or tree is of, by the tag on its head: `contains:STRUCT:NODE`. The
+/// kernel refuses BTF that lacks it, and nothing else need lead to it.
+fn contains(tag: &[u8]) -> Option<&[u8]> {
+    let named = tag.strip_prefix(b"contains:")?;
+    named.split(|byte| *byte == b':').next()
 }
 
 /// A string section in the making, in order of first use. What compilers write has each string

@@ -470,3 +470,20 @@ SEC("iter/bpf_map") int dump(void *ctx) { return sub(1); }"#;
         "{message}"
     );
 }
+
+#[test]
+fn struct_that_only_a_tag_names_is_left_out() {
+    let source = r#"
+#define tag(t) __attribute__((btf_decl_tag(t)))
+struct node { u64 o[3]; };
+struct head { u64 o[2]; };
+struct deep { struct node node; };
+struct item { struct node node; struct head deeper tag("contains:deep:node"); };
+struct head head tag("contains:item:node");
+SEC("tc") int on(void *ctx) { return head.o[0]; }
+SEC("?tc") int off(struct item *item, struct deep *deep) { return item->node.o[0] + deep->node.o[0]; }"#;
+    let image = lower("contains", source);
+    let types = types(&parse(&image));
+    let has = |name: &str| types.iter().any(|t| t.kind == 4 && t.name == name);
+    assert!(has("item") && has("deep"));
+}
