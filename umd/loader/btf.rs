@@ -39,17 +39,44 @@ impl<'b> Sections<'b> {
         let mut at = 0;
         std::iter::from_fn(move || {
             let (name, info) = (word(self.types, at)?, word(self.types, at + 4)?);
-            let kind = info >> 24 & 0x7f;
-            let layout = self.layout.get(4 * kind as usize..);
-            let (once, each) = match (record_words(kind), layout) {
-                (Some(words), _) => words,
-                (None, Some([once, each, ..])) => (usize::from(once / 4), usize::from(each / 4)),
-                _ => return None,
-            };
-            at += 12 + 4 * (once + each * (info & 0xff_ffff) as usize);
-            Some((kind, name))
+            at += record_bytes(info, self.layout)?;
+            Some((info >> 24 & 0x7f, name))
         })
     }
+}
+
+/// The words of each type; none of what cannot be skipped, or is not whole, at the end.
+pub(crate) fn records(btf: &Sections<'_>) -> impl Iterator<Item = Option<Vec<u32>>> {
+    let mut at = 0;
+    let (types, layout) = (btf.types, btf.layout);
+    std::iter::from_fn(move || {
+        if at >= types.len() {
+            return None;
+        }
+        let len = word(types, at + 4).and_then(|info| record_bytes(info, layout));
+        let record = len.and_then(|len| types.get(at..at + len));
+        at = record.map_or(types.len(), |record| at + record.len());
+        let words = |record: &[u8]| {
+            record
+                .as_chunks()
+                .0
+                .iter()
+                .map(|w| u32::from_le_bytes(*w))
+                .collect()
+        };
+        Some(record.map(words))
+    })
+}
+
+/// Bytes of a record with this info.
+fn record_bytes(info: u32, layout: &[u8]) -> Option<usize> {
+    let kind = info >> 24 & 0x7f;
+    let (once, each) = match (record_words(kind), layout.get(4 * kind as usize..)) {
+        (Some(words), _) => words,
+        (None, Some([once, each, ..])) => (usize::from(once / 4), usize::from(each / 4)),
+        _ => return None,
+    };
+    Some(12 + 4 * (once + each * (info & 0xff_ffff) as usize))
 }
 
 pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -42,10 +42,12 @@
 mod arenas;
 pub mod attach;
 mod btf;
+mod btf_base;
 pub mod by_name;
 mod c_type;
 pub mod complete;
 pub mod delegate;
+mod errno;
 pub mod explain;
 pub mod failure;
 pub mod features;

@@ -10,6 +10,7 @@ use preload_image::{Image, ImageError};
 use rustix::fs::OFlags;
 
 use crate::btf::Sections;
+use crate::btf_base;
 use crate::failure::Failure;
 use crate::kernel;
 use crate::module_btf::ModuleFile;
@@ -85,8 +86,14 @@ pub fn btf<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b [u8], Failure> {
 /// # Errors
 /// It is none, or damaged, or not of this kernel.
 pub fn module_btf(file: &Path, bytes: &[u8], vmlinux: &[u8]) -> Result<ModuleFile, Failure> {
-    let found = preload_lower::btf(bytes).map_err(|error| Failure::new(error.to_string()));
-    let joined = found.and_then(|split| {
+    let found =
+        preload_lower::btf(bytes).and_then(|btf| Ok((btf, preload_lower::btf_base(bytes)?)));
+    let found = found.map_err(|error| Failure::new(error.to_string()));
+    let joined = found.and_then(|(split, base)| {
+        let moved = base
+            .map(|base| btf_base::onto(vmlinux, base, split))
+            .transpose()?;
+        let split = moved.as_deref().unwrap_or(split);
         // As the kernel calls it: `nf-conntrack.ko` is nf_conntrack.
         let name = preload_lower::object_name(file).replace('-', "_");
         let module = ModuleFile::new(&name, vmlinux, split);

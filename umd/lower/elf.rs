@@ -181,6 +181,17 @@ impl Section<'_> {
     }
 }
 
+/// What is in a section of any ELF file, a kernel or a module; none if there is no such section.
+pub(crate) fn section_of_any<'a>(bytes: &'a [u8], name: &str) -> Result<Option<&'a [u8]>> {
+    check_ident(bytes)?;
+    let bad = |e: object::Error| LowerError::new(format!("malformed ELF: {e}"));
+    let header = Header::parse(bytes).map_err(bad)?;
+    let table = header.sections(LE, bytes).map_err(bad)?;
+    let found = table.section_by_name(LE, name.as_bytes());
+    let data = found.map(|(_, section)| section.data(LE, bytes).map_err(bad));
+    data.transpose()
+}
+
 /// Tells apart what is no ELF at all, and what is ELF but not for this front end.
 fn check_ident(bytes: &[u8]) -> Result<()> {
     let Some(ident) = bytes.first_chunk::<16>() else {

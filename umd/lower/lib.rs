@@ -106,7 +106,7 @@ fn lower_to(object: &[u8], name: &str, bare: bool) -> Result<Vec<u8>, LowerError
     parts.image()
 }
 
-/// The BTF in a file: the section `.BTF` of a BPF object, or the file itself.
+/// The BTF in a file: the section `.BTF` of an object, kernel or module, or the file itself.
 ///
 /// # Errors
 /// If it is an ELF file without that section, or one that is malformed.
@@ -114,11 +114,18 @@ pub fn btf(file: &[u8]) -> Result<&[u8], LowerError> {
     if !file.starts_with(b"\x7fELF") {
         return Ok(file);
     }
-    let elf = Elf::parse(file)?;
-    let section = elf.section(".BTF");
-    section
-        .map(|s| s.data)
-        .ok_or_else(|| LowerError::new("no section .BTF"))
+    elf::section_of_any(file, ".BTF")?.ok_or_else(|| LowerError::new("no section .BTF"))
+}
+
+/// The base that the BTF of a kernel module counts on from, if it has one of its own (`.BTF.base`).
+///
+/// # Errors
+/// If it is an ELF file that is malformed.
+pub fn btf_base(file: &[u8]) -> Result<Option<&[u8]>, LowerError> {
+    if !file.starts_with(b"\x7fELF") {
+        return Ok(None);
+    }
+    elf::section_of_any(file, ".BTF.base")
 }
 
 /// The string in section `license`; empty without one, which the kernel takes as not GPL.

@@ -18,6 +18,9 @@ use crate::func::{Funcs, Reference, TEXT};
 use crate::insn::{Insn, pseudo};
 use crate::maps::Map;
 
+/// Section of what compilers make of a switch, for kernels with maps of instructions.
+const JUMP_TABLES: &str = ".jumptables";
+
 /// What a relocation can refer to.
 pub(crate) struct Referents<'e, 'a> {
     pub(crate) elf: &'e Elf<'a>,
@@ -229,6 +232,14 @@ impl Referents<'_, '_> {
                 (_, Some((i, _))) => {
                     first.src = pseudo::MAP_FD;
                     Reference::Map(*i)
+                }
+                _ if self
+                    .elf
+                    .sections
+                    .get(section)
+                    .is_some_and(|s| s.name == JUMP_TABLES) =>
+                {
+                    return Err(LowerError::new("unsupported jump table (Linux 6.19)"));
                 }
                 _ => return Err(LowerError::new("address of something that is in no map")),
             }

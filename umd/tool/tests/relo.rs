@@ -119,7 +119,7 @@ fn bad_btf_is_not_explained() {
             garbage.to_str().expect("UTF-8"),
             "program_2.bpf.garbage: read kernel BTF: bad BTF header",
         ),
-        ("/bin/sh", "/bin/sh: not a relocatable ELF object"),
+        ("/bin/sh", "/bin/sh: no section .BTF"),
     ] {
         let (ok, said) = relo(&[&program, Path::new("--btf"), Path::new(btf)]);
         assert!(
