@@ -6,7 +6,7 @@
 use preload_image::{Image, Map, MapAt, ProgAt, Str, map_flags, need, object_flags};
 
 use crate::arena::Arena;
-use crate::btf::{Btf, Filter};
+use crate::btf::Btf;
 use crate::core_match::Pair;
 use crate::core_relo::{Core, Foreign, RuledOut};
 use crate::error::{Error, Failed};
@@ -17,7 +17,7 @@ use crate::modules::{self, Modules};
 use crate::prog::Relocator;
 use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
-use crate::targets::{self, Search, Targets};
+use crate::targets::{self, Search};
 
 /// `enum bpf_map_type`: what `.rodata`, `.data` and `.bss` are.
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
@@ -269,7 +269,7 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
         let template = KINDS & need::TEMPLATES != 0 && map.flags() & map_flags::TEMPLATE != 0;
         let given = KINDS & need::FOREIGN != 0 && *fd >= 0;
         if !template && !given {
-            *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd, targets)?;
+            *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd, &core)?;
             // What is in struct_ops its host writes, which has the programs then.
             if KINDS & need::STRUCT_OPS == 0 || map.value_target() == 0 {
                 fill_map(load, map, *fd)?;
@@ -320,8 +320,7 @@ pub(crate) fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, 
     if load.image.btf().is_empty() {
         return Ok(Btf::default());
     }
-    let none = Filter::default();
-    let btf = Btf::index(load.image.btf(), load.arena, &none, &mut |_, _, _| Some(0));
+    let btf = Btf::whole(load.image.btf(), load.arena);
     load.error.check(&btf)?;
     Ok(btf)
 }
@@ -332,7 +331,7 @@ fn create_map<const KINDS: u32, S: Sys>(
     load: &mut Load<'_, '_, S>,
     map: MapAt<'_>,
     btf_fd: i32,
-    targets: &Targets<'_>,
+    core: &Core<'_, KINDS>,
 ) -> Result<i32, Failed> {
     let mut attr = MapCreate {
         map_type: map.map_type(),
@@ -358,7 +357,7 @@ fn create_map<const KINDS: u32, S: Sys>(
         let inner = load.image.maps().at(inner).unwrap_or_default();
         // A template holds no maps itself: none that says so would be its own.
         if inner.inner() == 0 {
-            let fd = create_map::<KINDS, S>(load, inner, btf_fd, targets)?;
+            let fd = create_map::<KINDS, S>(load, inner, btf_fd, core)?;
             attr.inner_map_fd = fd as u32;
             template = Some(fd);
         }
@@ -369,14 +368,20 @@ fn create_map<const KINDS: u32, S: Sys>(
     {
         // The kernel wants the object's BTF, too, though it takes nothing from it.
         attr.btf_fd = btf_fd.max(0) as u32;
-        attr.btf_vmlinux_value_type_id = targets.first(target);
-        if attr.btf_vmlinux_value_type_id == 0 {
+        let (number, id) = modules::split(core.targets.first(target));
+        attr.btf_vmlinux_value_type_id = id;
+        if id == 0 {
             let target = load.image.targets().at(target).unwrap_or_default();
             load.error
                 .put(b"struct ")
                 .put(load.image.str(target.name()));
             load.error.put(b" is not in kernel BTF");
             return Err(Failed::TOLD);
+        }
+        if let Some((module, _)) = core.module(number) {
+            let name = load.image.str(map.name());
+            let created = bpf::map_create_of_module(load.sys, name, &mut attr, module.fd);
+            return Ok(created?);
         }
     }
     let name = load.image.str(map.name());

@@ -56,6 +56,11 @@ impl<'b> Btf<'b> {
         TYPE_BYTES + 4 * (once + each * t.vlen() as usize)
     }
 
+    /// With all its types, of which none is looked for.
+    pub fn whole<'a: 'b>(data: &'b [u8], arena: &mut Arena<'a>) -> Self {
+        Btf::index(data, arena, &Filter::default(), &mut |_, _, _| Some(0))
+    }
+
     /// Where its sections are.
     #[inline(always)]
     pub(super) fn find_sections(&mut self, data: &'b [u8]) {

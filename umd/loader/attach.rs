@@ -13,14 +13,13 @@ use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Errno, Sys, bpf};
 use preload_image::{Image, Prog};
 
+use crate::errno::{EINVAL, EOPNOTSUPP};
 use crate::failure::{Failure, number};
 use crate::kernel::Kernel;
 use crate::probes;
 use crate::struct_ops::{self, Registered};
 use crate::tracefs::Tracefs;
 
-const EINVAL: i32 = 22;
-const EOPNOTSUPP: i32 = 95;
 const BPF_PROG_TYPE_STRUCT_OPS: u32 = 27;
 
 /// What became of one program or map of struct_ops.

@@ -11,12 +11,12 @@ use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Sys as _, bpf};
 use preload_image::{Image, Map, map_flags};
 
+use crate::errno::ENOENT;
 use crate::failure::{Failure, number};
 use crate::pins::pin_name;
 
 /// libbpf's place for them.
 const ROOT: &str = "/sys/fs/bpf";
-const ENOENT: i32 = 2;
 const BPF_MAP_TYPE_DEVMAP: u32 = 14;
 const BPF_MAP_TYPE_DEVMAP_HASH: u32 = 25;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;

@@ -11,7 +11,7 @@
 use std::cell::OnceCell;
 
 use bpf_preload_umd::arena::Arena;
-use bpf_preload_umd::btf::{Btf, Filter};
+use bpf_preload_umd::btf::Btf;
 use bpf_preload_umd::error::Error;
 use bpf_preload_umd::insn::{POISON_CORE, POISON_KFUNC};
 use bpf_preload_umd::kernel_btf::KernelBtf;
@@ -77,12 +77,7 @@ pub struct Source {
 pub(crate) fn explain<S: Sys>(sys: &S, image: &Image<'_>, failure: Failure, log: &[u8]) -> Failure {
     let mut memory = kernel::memory();
     let mut arena = Arena::new(&mut memory);
-    let btf = Btf::index(
-        image.btf(),
-        &mut arena,
-        &Filter::default(),
-        &mut |_, _, _| Some(0),
-    );
+    let btf = Btf::whole(image.btf(), &mut arena);
     let explainer = Explainer {
         sys,
         image,

@@ -5,9 +5,10 @@
 use std::cell::Cell;
 
 use bpf_preload_umd::btf::kind;
-use bpf_preload_umd::sys::{Sys, bpf};
+use bpf_preload_umd::sys::{Errno, Sys, bpf};
 
 use crate::btf::assemble;
+use crate::errno::EINVAL;
 
 /// What a kernel's BTF may be made of, with the first kernel that knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,34 @@ const fn concat(int: [u32; 4], datasec: u32, name: u32) -> [u32; 14] {
     [a, b, c, d, 1, var, 1, 0, name, datasec, 4, 2, 0, 4]
 }
 
+/// All of them, with their names and the first kernels that know them.
+pub(crate) const FEATURES: &[(Feature, &str, &str)] = &[
+    (Feature::Func, "func", "5.0"),
+    (Feature::Datasec, "datasec", "5.2"),
+    (Feature::FuncGlobal, "func with linkage", "5.6"),
+    (Feature::Float, "float", "5.13"),
+    (Feature::DeclTag, "decl_tag", "5.16"),
+    (Feature::TypeTag, "type_tag", "5.17"),
+    (Feature::Enum64, "enum64", "6.0"),
+    (
+        Feature::QmarkDatasec,
+        "datasec with a question mark",
+        "6.12",
+    ),
+    (Feature::AttributeTag, "tag of any attribute", "6.15"),
+];
+
+impl Feature {
+    /// Loads the BTF that only a kernel with it takes, and closes it.
+    pub(crate) fn ask<S: Sys>(self, sys: &S) -> Result<(), Errno> {
+        let mut probes = PROBES.iter().filter(|(of, ..)| *of == self);
+        let (_, types, strings) = probes.next().ok_or(Errno(EINVAL))?;
+        let fd = bpf::btf_load(sys, &assemble(types, strings.as_bytes()))?;
+        sys.close(fd);
+        Ok(())
+    }
+}
+
 /// What is known of the kernel that is loaded into, for the time of a load.
 pub struct Features<'s, S> {
     sys: &'s S,
@@ -138,18 +167,11 @@ impl<'s, S: Sys> Features<'s, S> {
 
     /// Has it this one? The kernel is asked once.
     pub fn has(&self, feature: Feature) -> bool {
-        let probe = PROBES.iter().zip(&self.known);
-        let mut probe = probe.filter(|((of, ..), _)| *of == feature);
-        let Some(((_, types, strings), known)) = probe.next() else {
+        let mut known = PROBES.iter().zip(&self.known);
+        let Some((_, known)) = known.find(|((of, ..), _)| *of == feature) else {
             return false;
         };
-        let has = known.get().unwrap_or_else(|| {
-            let loaded = bpf::btf_load(self.sys, &assemble(types, strings.as_bytes()));
-            loaded.is_ok_and(|fd| {
-                self.sys.close(fd);
-                true
-            })
-        });
+        let has = known.get().unwrap_or_else(|| feature.ask(self.sys).is_ok());
         known.set(Some(has));
         has
     }

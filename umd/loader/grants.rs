@@ -176,9 +176,14 @@ impl Set {
         Ok(bits)
     }
 
+    /// Number of those that kernels up to 7.3 know.
+    pub(crate) fn count(self) -> u32 {
+        self.names().2.split_whitespace().count() as u32
+    }
+
     /// Bits that kernels up to 7.3 know.
     fn known(self) -> u64 {
-        (1 << self.names().2.split_whitespace().count()) - 1
+        (1 << self.count()) - 1
     }
 
     /// The words for some bits; `any` if these are all that this file knows.

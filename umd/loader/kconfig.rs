@@ -18,22 +18,36 @@ const CONFIG_GZ: &str = "/proc/config.gz";
 /// No kernel's configuration is nearly as long.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What an image's variables get their values from.
-pub(crate) struct Config {
-    /// The text behind `=` of each option.
-    options: HashMap<Vec<u8>, Vec<u8>>,
+/// The options of the running kernel that are set: the text behind `=` of each.
+#[derive(Default)]
+pub(crate) struct Options(HashMap<Vec<u8>, Vec<u8>>);
+
+impl Options {
+    /// Reads them.
+    pub(crate) fn running() -> Result<Self, Failure> {
+        Ok(Options(parse(&text()?)))
+    }
+
+    /// Is `CONFIG_` and this set, be it as a module?
+    pub(crate) fn has(&self, option: &str) -> bool {
+        let text = self.0.get(format!("CONFIG_{option}").as_bytes());
+        text.is_some_and(|text| text != b"n")
+    }
 }
+
+/// What an image's variables get their values from.
+pub(crate) struct Config(Options);
 
 impl Config {
     /// Reads the configuration, if the image asks for any of it.
     pub(crate) fn read(image: &Image<'_>) -> Result<Self, Failure> {
         let mut names = image.kconfigs().iter().map(|k| image.str(k.name));
         let options = if names.any(|name| name.starts_with(b"CONFIG_")) {
-            parse(&text()?)
+            Options::running()?
         } else {
-            HashMap::new()
+            Options::default()
         };
-        Ok(Config { options })
+        Ok(Config(options))
     }
 
     /// The value of a variable, as many bytes as it has.
@@ -44,7 +58,8 @@ impl Config {
         };
         let weak = variable.flags & kconfig_flags::WEAK != 0;
         if name.starts_with(b"CONFIG_") {
-            return match self.options.get(name) {
+            let Config(Options(options)) = self;
+            return match options.get(name) {
                 Some(text) => encode(text, variable).map_err(wrong),
                 None if weak => Ok(Vec::new()),
                 None => Err(wrong("not in the kernel's configuration".into())),

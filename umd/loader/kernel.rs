@@ -104,7 +104,20 @@ impl Kernel {
     /// # Errors
     /// The BTF is damaged.
     pub fn has(&self, kind: u32, name: &[u8]) -> Result<bool, Failure> {
-        self.find(kind, name, |_, _| true)
+        self.find(kind, name, |_, _, _| true)
+    }
+
+    /// Id of the first type of this kind and name.
+    ///
+    /// # Errors
+    /// The BTF is damaged.
+    pub fn id(&self, kind: u32, name: &[u8]) -> Result<Option<u32>, Failure> {
+        let mut found = None;
+        self.find(kind, name, |_, id, _| {
+            found = Some(id);
+            true
+        })?;
+        Ok(found)
     }
 
     /// Has it an enumerator of this name in this enum?
@@ -112,7 +125,7 @@ impl Kernel {
     /// # Errors
     /// The BTF is damaged.
     pub fn has_enumerator(&self, of: &[u8], name: &[u8]) -> Result<bool, Failure> {
-        self.find(kind::ENUM, of, |btf, ty| {
+        self.find(kind::ENUM, of, |btf, _, ty| {
             (0..ty.vlen()).any(|index| btf.str(btf.enumerator(ty, index).0) == name)
         })
     }
@@ -123,7 +136,7 @@ impl Kernel {
     /// The BTF is damaged.
     pub fn enumerators(&self, of: &[u8]) -> Result<Vec<(String, u64)>, Failure> {
         let mut found = Vec::new();
-        self.find(kind::ENUM, of, |btf, ty| {
+        self.find(kind::ENUM, of, |btf, _, ty| {
             found.extend((0..ty.vlen()).map(|index| {
                 let (name, value) = btf.enumerator(ty, index);
                 (String::from_utf8_lossy(btf.str(name)).into_owned(), value)
@@ -139,7 +152,7 @@ impl Kernel {
     /// The BTF is damaged.
     pub fn member_index(&self, of: &[u8], name: &[u8]) -> Result<Option<u32>, Failure> {
         let mut found = None;
-        self.find(kind::STRUCT, of, |btf, ty| {
+        self.find(kind::STRUCT, of, |btf, _, ty| {
             found = (0..ty.vlen()).find(|index| btf.str(btf.member(ty, *index).0) == name);
             true
         })?;
@@ -155,25 +168,18 @@ impl Kernel {
         names: &[&[u8]],
         arena: &mut Arena<'a>,
     ) -> Result<(Btf<'a>, Vec<Option<Type>>), Failure> {
-        let mut filter = Filter::default();
-        names.iter().for_each(|name| filter.add(kind::STRUCT, name));
-        let mut found = vec![None; names.len()];
-        let btf = Btf::index(&self.0, arena, &filter, &mut |btf, _, ty| {
-            let names = names.iter().zip(&mut found);
-            for (_, place) in names.filter(|(name, _)| btf.name(ty) == **name) {
-                *place = place.or((ty.kind() == kind::STRUCT).then_some(ty));
-            }
-            Some(1 << kind::STRUCT)
-        });
-        check(&btf, "kernel BTF")?;
-        Ok((btf, found))
+        structs(&self.0, names, arena)
+    }
+
+    /// It as it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// The type with this id, as C writes it.
     pub(crate) fn c_type(&self, id: u32) -> String {
-        let (none, mut memory) = (Filter::default(), memory());
-        let mut arena = Arena::new(&mut memory);
-        let btf = Btf::index(&self.0, &mut arena, &none, &mut |_, _, _| Some(0));
+        let mut memory = memory();
+        let btf = Btf::whole(&self.0, &mut Arena::new(&mut memory));
         c_type::name(&btf, id)
     }
 
@@ -182,7 +188,7 @@ impl Kernel {
         &self,
         kind: u32,
         name: &[u8],
-        mut is: impl FnMut(&Btf<'_>, Type) -> bool,
+        mut is: impl FnMut(&Btf<'_>, u32, Type) -> bool,
     ) -> Result<bool, Failure> {
         let mut filter = Filter::default();
         filter.add(kind, name);
@@ -192,8 +198,8 @@ impl Kernel {
             &self.0,
             &mut Arena::new(&mut memory),
             &filter,
-            &mut |btf, _, ty| {
-                found |= ty.kind() == kind && btf.name(ty) == name && is(btf, ty);
+            &mut |btf, id, ty| {
+                found |= !found && ty.kind() == kind && btf.name(ty) == name && is(btf, id, ty);
                 Some(if found { 0 } else { 1 << kind })
             },
         );
@@ -202,14 +208,36 @@ impl Kernel {
     }
 }
 
+/// BTF, the kernel's or a module's behind it, and in it the structs of these names.
+///
+/// # Errors
+/// The BTF is damaged.
+pub(crate) fn structs<'a>(
+    bytes: &'a [u8],
+    names: &[&[u8]],
+    arena: &mut Arena<'a>,
+) -> Result<(Btf<'a>, Vec<Option<Type>>), Failure> {
+    let mut filter = Filter::default();
+    names.iter().for_each(|name| filter.add(kind::STRUCT, name));
+    let mut found = vec![None; names.len()];
+    let btf = Btf::index(bytes, arena, &filter, &mut |btf, _, ty| {
+        let names = names.iter().zip(&mut found);
+        for (_, place) in names.filter(|(name, _)| btf.name(ty) == **name) {
+            *place = place.or((ty.kind() == kind::STRUCT).then_some(ty));
+        }
+        Some(1 << kind::STRUCT)
+    });
+    check(&btf, "kernel BTF")?;
+    Ok((btf, found))
+}
+
 /// Is this BTF at all?
 ///
 /// # Errors
 /// It is damaged, or something else.
 pub(crate) fn check_btf(bytes: &[u8]) -> Result<(), Failure> {
-    let (none, mut memory) = (Filter::default(), memory());
-    let mut arena = Arena::new(&mut memory);
-    let btf = Btf::index(bytes, &mut arena, &none, &mut |_, _, _| Some(0));
+    let mut memory = memory();
+    let btf = Btf::whole(bytes, &mut Arena::new(&mut memory));
     check(&btf, "kernel BTF")
 }
 

@@ -4,13 +4,10 @@
 
 use preload_image::{Image, Map, Prog};
 
+use crate::errno::{E2BIG, EINVAL, EPERM};
 use crate::grants::Set;
 use crate::kernel::Kernel;
 use crate::verifier_log::number_behind;
-
-const EPERM: i32 = 1;
-const EINVAL: i32 = 22;
-const E2BIG: i32 = 7;
 
 /// Of a map that could not be created: what was asked for, and whether there is such a type.
 pub(crate) fn map(image: &Image<'_>, map: &Map, errno: Option<i32>) -> Vec<String> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use bpf_preload_umd::sys::{Sys, bpf, perf};
 
 use crate::attach::{Fd, Hold};
+use crate::errno::EINVAL;
 use crate::failure::{Failure, number};
 use crate::tracefs::Tracefs;
 use crate::uprobe;
@@ -134,8 +135,6 @@ fn run<'l, S: Sys>(
         None => Hold::Event(event),
     })
 }
-
-const EINVAL: i32 = 22;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! Names of programs: whole, where their BTF has more than the 15 bytes that the kernel keeps.
 
 use bpf_preload_umd::arena::Arena;
-use bpf_preload_umd::btf::{Btf, Filter};
+use bpf_preload_umd::btf::Btf;
 use bpf_preload_umd::sys::attr::{OBJ_NAME_LEN, ProgInfo};
 use bpf_preload_umd::sys::{Sys, bpf, tcx};
 
@@ -40,9 +40,7 @@ fn from_btf<S: Sys>(sys: &S, info: &ProgInfo, func_info: [u8; 8]) -> Option<Vec<
     sys.close(fd);
     let (bytes, mut memory) = (bytes.ok()?, vec![0; ARENA_WORDS]);
     let mut arena = Arena::new(&mut memory);
-    let btf = Btf::index(&bytes, &mut arena, &Filter::default(), &mut |_, _, _| {
-        Some(0)
-    });
+    let btf = Btf::whole(&bytes, &mut arena);
     let name = btf.name(btf.type_by_id(u32::from_ne_bytes(type_id)));
     btf.check().is_ok().then(|| name.to_vec())
 }

@@ -10,10 +10,10 @@ use bpf_preload_umd::btf::{kind, record_words};
 use bpf_preload_umd::sys::{Errno, Sys, bpf};
 
 use crate::btf::{Sections, assemble};
+use crate::errno::EINVAL;
 use crate::failure::number;
 use crate::features::{Feature, Features};
 
-const EINVAL: i32 = 22;
 /// One byte, unsigned: as a type it fits wherever something was.
 const INT_8_BITS: u32 = 8;
 const KFLAG: u32 = 1 << 31;

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use bpf_preload_umd::arena::Arena;
-use bpf_preload_umd::btf::{Btf, Filter, Type, kind};
+use bpf_preload_umd::btf::{Btf, Type, kind};
 use bpf_preload_umd::exec::Loaded;
+use bpf_preload_umd::modules::Modules as _;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Sys, bpf};
 use preload_image::{Image, Map, Prog, StructOp, Writer, map_flags};
@@ -15,6 +16,7 @@ use preload_image::{Image, Map, Prog, StructOp, Writer, map_flags};
 use crate::attach::{Attached, Fd, Hold, What};
 use crate::failure::{Failure, number};
 use crate::kernel::{self, Kernel};
+use crate::module_btf::ModuleBtfs;
 
 /// `BPF_F_LINK`, of maps.
 const BPF_F_LINK: u32 = 1 << 13;
@@ -41,31 +43,40 @@ pub(crate) fn complete(image: &Image<'_>, writer: &mut Writer) -> Result<(), Fai
     names.dedup();
 
     let kernel = Kernel::read()?;
+    let modules = ModuleBtfs::new(&Linux);
     let mut memory = kernel::memory();
     let mut arena = Arena::new(&mut memory);
-    let none = Filter::default();
-    let local = Btf::index(image.btf(), &mut arena, &none, &mut |_, _, _| Some(0));
-    let (btf, structs) = kernel.structs(&names, &mut arena)?;
+    let local = Btf::whole(image.btf(), &mut arena);
+    let (btfs, structs) = structs(&kernel, &modules, &names, &mut arena)?;
+    let mut has_links = None;
     let mut ops: Vec<Op> = image.struct_ops().iter().map(Op::from).collect();
     for (index, mut map) in of_ops() {
         let found = names.binary_search(&value_name(&map)).ok();
-        let found = found.and_then(|at| structs.get(at).copied().flatten());
-        let Some(kernel_value) = found else {
+        let found = found.and_then(|at| {
+            let (number, ty) = (*structs.get(at)?)?;
+            Some((btfs.get(number)?, ty))
+        });
+        let Some((btf, kernel_value)) = found else {
             // The executor says which struct it is.
             return Ok(());
         };
         let shown = String::from_utf8_lossy(image.str(map.name));
         let step = format!("create map {shown}");
-        if map.map_flags & BPF_F_LINK != 0
-            && !kernel.has_enumerator(b"bpf_attach_type", b"BPF_STRUCT_OPS")?
-        {
-            let why = "this kernel has no links of struct_ops (since 6.4)";
-            return Err(Failure::new(why).during(&step));
+        if map.map_flags & BPF_F_LINK != 0 {
+            let has = match has_links {
+                Some(has) => has,
+                None => kernel.has_enumerator(b"bpf_attach_type", b"BPF_STRUCT_OPS")?,
+            };
+            has_links = Some(has);
+            if !has {
+                let why = "this kernel has no links of struct_ops (since 6.4)";
+                return Err(Failure::new(why).during(&step));
+            }
         }
         let layout = Layout {
             local: &local,
             local_struct: local.skip_mods_and_typedefs(map.btf_value_type_id),
-            kernel: &btf,
+            kernel: btf,
             kernel_value,
         };
         let ops = ops.iter_mut().filter(|op| op.record.map == index);
@@ -82,9 +93,47 @@ pub(crate) fn complete(image: &Image<'_>, writer: &mut Writer) -> Result<(), Fai
         map.btf_value_type_id = 0;
         writer.replace_map(index, map);
     }
-    kernel::check(&btf, "kernel BTF")?;
+    for btf in &btfs {
+        kernel::check(btf, "kernel BTF")?;
+    }
     kernel::check(&local, "BTF of the object")?;
     place(image, writer, &ops)
+}
+
+/// Where structs are: the number of the BTF, and the type in it.
+type Found = Vec<Option<(usize, Type)>>;
+
+/// The kernel's structs of these names, else those of its modules (since 6.9), and the BTFs
+/// that they are in.
+fn structs<'a>(
+    kernel: &'a Kernel,
+    modules: &'a ModuleBtfs<'_, Linux>,
+    names: &[&[u8]],
+    arena: &mut Arena<'a>,
+) -> Result<(Vec<Btf<'a>>, Found), Failure> {
+    let (btf, found) = kernel.structs(names, arena)?;
+    let mut btfs = vec![btf];
+    let mut structs: Found = found.into_iter().map(|ty| Some((0, ty?))).collect();
+    let missing: Vec<&[u8]> = structs
+        .iter()
+        .zip(names)
+        .filter_map(|(found, name)| found.is_none().then_some(*name))
+        .collect();
+    if missing.is_empty() {
+        return Ok((btfs, structs));
+    }
+    modules.find(kernel.bytes(), &|_, kind, name| {
+        kind == kind::STRUCT && missing.contains(&name)
+    });
+    for module in (0..).map_while(|number| modules.get(number)) {
+        let (btf, found) = kernel::structs(module.btf, names, arena)?;
+        // As in the executor: the first module that has it.
+        for (place, ty) in structs.iter_mut().zip(found) {
+            *place = place.or(ty.map(|ty| (btfs.len(), ty)));
+        }
+        btfs.push(btf);
+    }
+    Ok((btfs, structs))
 }
 
 /// A function of a map.

@@ -22,6 +22,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::thread::CapabilitySet;
 
 pub use self::sys::WithToken;
+use crate::errno::{EBADF, EINVAL, ENAMETOOLONG, ENOENT, EOPNOTSUPP, EPERM};
 use crate::failure::{Failure, number};
 use crate::grants::{Grants, SETS, Set};
 use crate::pins::is_bpffs;
@@ -33,17 +34,6 @@ const DEFAULT: &str = "/sys/fs/bpf";
 const VARIABLE: &str = "LIBBPF_BPF_TOKEN_PATH";
 /// Bytes of a path with its NUL, of the uapi `linux/limits.h`.
 const PATH_MAX: usize = 4096;
-
-const EPERM: i32 = libc_errno(rustix::io::Errno::PERM);
-const ENOENT: i32 = libc_errno(rustix::io::Errno::NOENT);
-const EBADF: i32 = libc_errno(rustix::io::Errno::BADF);
-const EINVAL: i32 = libc_errno(rustix::io::Errno::INVAL);
-const ENAMETOOLONG: i32 = libc_errno(rustix::io::Errno::NAMETOOLONG);
-const EOPNOTSUPP: i32 = libc_errno(rustix::io::Errno::OPNOTSUPP);
-
-const fn libc_errno(errno: rustix::io::Errno) -> i32 {
-    errno.raw_os_error()
-}
 
 /// The token that a load is to use.
 #[derive(Debug, Default)]
@@ -253,7 +243,7 @@ fn why_no_token(errno: i32, dir: &Path) -> Option<&'static str> {
 }
 
 /// Has this process a capability in its user namespace? If nobody can say, it has.
-fn capable(capability: CapabilitySet) -> bool {
+pub(crate) fn capable(capability: CapabilitySet) -> bool {
     let sets = rustix::thread::capabilities(None);
     sets.map_or(true, |sets| sets.effective.contains(capability))
 }

@@ -85,6 +85,15 @@ attr! {
 }
 
 attr! {
+    /// `BPF_MAP_CREATE` with a value whose type is a module's (since 6.9): a [`MapCreate`], and
+    /// the fd of the module's BTF.
+    MapCreateOfModule, 76 {
+        create: [[u8; 24]; 3] = 0,
+        value_type_btf_obj_fd: u32 = 72,
+    }
+}
+
+attr! {
     /// `BPF_MAP_UPDATE_ELEM`
     MapElem, 32 {
         map_fd: u32 = 0,
@@ -381,6 +390,9 @@ attr! {
         allowed_attachs: u64 = 24,
     }
 }
+
+/// `BPF_F_VTYPE_BTF_OBJ_FD`, of maps: the type of the value is a module's.
+pub const BPF_F_VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
 
 /// `BPF_F_TOKEN_FD`: the attr has the fd of a token.
 pub const BPF_F_TOKEN_FD: u32 = 1 << 16;

@@ -10,8 +10,9 @@ use core::ffi::CStr;
 use core::marker::PhantomData;
 
 use super::attr::{
-    BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkInfo, MapCreate, MapElem, MapFreeze,
-    MapInfo, OBJ_NAME_LEN, ObjGetInfo, ObjPin, ProgBindMap, ProgLoad, RawTracepoint, cmd,
+    BPF_F_VTYPE_BTF_OBJ_FD, BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkInfo,
+    MapCreate, MapCreateOfModule, MapElem, MapFreeze, MapInfo, OBJ_NAME_LEN, ObjGetInfo, ObjPin,
+    ProgBindMap, ProgLoad, RawTracepoint, cmd,
 };
 use super::pod::{Attr, attr_bytes};
 use super::{Errno, Sys};
@@ -85,6 +86,29 @@ pub fn btf_load<S: Sys>(sys: &S, btf: &[u8]) -> Result<i32, Errno> {
 pub fn map_create<S: Sys>(sys: &S, name: &[u8], attr: &mut MapCreate) -> Result<i32, Errno> {
     attr.map_name = obj_name(name);
     bpf(sys, cmd::MAP_CREATE, attr_bytes(attr))
+}
+
+/// The same with a value whose type is in the BTF of a module (since 6.9).
+///
+/// # Errors
+/// As the kernel reports it: `EINVAL` before 6.9.
+pub fn map_create_of_module<S: Sys>(
+    sys: &S,
+    name: &[u8],
+    attr: &mut MapCreate,
+    module_btf_fd: i32,
+) -> Result<i32, Errno> {
+    attr.map_name = obj_name(name);
+    attr.map_flags |= BPF_F_VTYPE_BTF_OBJ_FD;
+    let mut longer = MapCreateOfModule {
+        value_type_btf_obj_fd: module_btf_fd as u32,
+        ..MapCreateOfModule::default()
+    };
+    let create = longer.create.as_flattened_mut().iter_mut();
+    create
+        .zip(attr_bytes(attr))
+        .for_each(|(to, from)| *to = *from);
+    bpf(sys, cmd::MAP_CREATE, attr_bytes(&mut longer))
 }
 
 /// `BPF_MAP_UPDATE_ELEM` with `BPF_ANY`. Key and value are as long as the map has them.

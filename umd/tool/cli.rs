@@ -67,8 +67,15 @@ pub(crate) enum Command {
     Relo(Lazy<Relo>),
     /// Say what this kernel can do, and of what it cannot why not
     ///
-    /// Program and map types are asked for by making one of each; nothing stays.
-    Probe,
+    /// Program and map types are asked for by making one of each, helpers by programs that call
+    /// them; nothing stays. What else there is to attach to and to iterate is told from the
+    /// kernel's BTF and configuration. A reason is one that is certain, else the kernel's errno
+    /// stands alone. For people it lists the helpers that there are, -j has the others, too, with
+    /// the reasons: null is yes, {"unknown": ...} neither yes nor no.
+    Probe {
+        #[command(flatten)]
+        token: TokenArgs,
+    },
     /// Attach programs to network devices in order, and see to it that they stay so
     ///
     /// tcx (Linux 6.6 and later) has two lists of programs at each device, ingress and egress.
@@ -203,16 +210,16 @@ impl DelegateArgs {
     }
 }
 
-/// Which BPF token a load is to use.
+/// Which BPF token is to be used.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
-    /// Load with the BPF token of the bpffs on DIR; '' for none at all
+    /// Use the BPF token of the bpffs on DIR; '' for none at all
     ///
     /// Without it, that of /sys/fs/bpf is used if it gives one. LIBBPF_BPF_TOKEN_PATH in the
     /// environment stands for this option.
     #[arg(long, value_name = "DIR")]
     token: Option<OsString>,
-    /// Load with the BPF token that the caller left open as FD; none if negative
+    /// Use the BPF token that the caller left open as FD; none if negative
     #[arg(
         long,
         value_name = "FD",

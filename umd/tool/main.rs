@@ -55,10 +55,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Mount(args) => match &args.userns {
             Some(container) => {
+                let interrupt = Interrupt::hold_back()?;
+                let tell = |said: &_| interrupt.print(output::text(said, cli.json)?.as_bytes());
                 let grants = args.delegate.grants()?;
-                token::delegate(&args.dir, container, &grants, |said| {
-                    output::print(said, cli.json)
-                })
+                interrupt.check()?;
+                token::delegate(&args.dir, container, &grants, tell)
             }
             None => {
                 let interrupt = Interrupt::hold_back()?;
@@ -77,7 +78,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             let said = relo::relo(&args.file, &args.btf, args.base_btf.as_deref(), args.raw)?;
             output::print(&said, cli.json)
         }
-        Command::Probe => output::print(&probe::probe()?, cli.json),
+        Command::Probe { token } => output::print(&probe::probe(&token.token())?, cli.json),
         Command::Tcx(command) => tcx::run(command, cli.json),
         Command::Completion { shell } => output::bytes(&cli::completion(*shell)),
         Command::Man => output::bytes(&cli::man()?),

@@ -125,9 +125,11 @@ pub(crate) fn delegate(
     tell: impl FnOnce(&Delegated) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     Container::open(container)?.mount(dir, grants)?;
-    tell(&Delegated {
+    let told = tell(&Delegated {
         dir: dir.to_owned(),
         container: container.to_owned(),
         delegates: options(grants),
-    })
+    });
+    // In the container nobody here can unmount it.
+    told.map_err(|failure| failure.because("the bpffs is mounted all the same"))
 }

@@ -47,3 +47,11 @@ else
 	grep ': create map ops: this kernel has no links of struct_ops (since 6.4)$' /tmp/err
 	test ! -e $bpffs/ca
 fi
+
+# A program for a member that this kernel has not is left out, and cannot be in an array.
+status=0
+bpf-preload load /files/tcp_ca_slot.bpf.o 2>/tmp/err || status=$?
+cat /tmp/err
+test $status = 1
+test "$(wc -l </tmp/err)" = 1
+grep ': fill map slots: a program of struct_ops, of which this kernel has no such member$' /tmp/err

@@ -11,9 +11,10 @@ use bpf_preload_umd::sys::attr::{BPF_F_TOKEN_FD, TOKEN_AT, TokenAt, cmd};
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Errno, Sys};
 
-use super::{EINVAL, EPERM, Open, Refused, Token, VARIABLE};
+use super::{Open, Refused, Token, VARIABLE};
+use crate::errno::{EINVAL, EPERM};
 use crate::failure::Failure;
-use crate::grants;
+use crate::grants::{self, Grants};
 use crate::pass_on::pass_on_but_bpf;
 
 /// The longest attr with a token.
@@ -63,11 +64,21 @@ impl<S: Sys> WithToken<S> {
             if failure.os_error() != Some(EPERM) || !failure.log().is_empty() {
                 return failure;
             }
-            match self.why(&self.refused).or_else(|| self.why_without()) {
+            match self.why_refused() {
                 Some(why) => failure.because(&why),
                 None => failure,
             }
         })
+    }
+
+    /// What the last call that was refused lacked, if that is certain.
+    pub(crate) fn why_refused(&self) -> Option<String> {
+        self.why(&self.refused).or_else(|| self.why_without())
+    }
+
+    /// What the token allows, if there is one and the kernel says so.
+    pub(crate) fn allowed(&self) -> Option<Grants> {
+        self.token.as_ref()?.grants()
     }
 
     /// What was refused without a token, if that is certain.
