@@ -6,7 +6,7 @@
 use preload_image::{Image, Map, MapAt, ProgAt, Str, map_flags, need, object_flags};
 
 use crate::arena::Arena;
-use crate::btf::Btf;
+use crate::btf::{Btf, Filter};
 use crate::core_match::Pair;
 use crate::core_relo::{Core, Foreign, RuledOut};
 use crate::error::{Error, Failed};
@@ -320,7 +320,8 @@ pub(crate) fn read_object<'a, S>(load: &mut Load<'a, '_, S>) -> Result<Btf<'a>, 
     if load.image.btf().is_empty() {
         return Ok(Btf::default());
     }
-    let btf = Btf::whole(load.image.btf(), load.arena);
+    let none = Filter::default();
+    let btf = Btf::index(load.image.btf(), load.arena, &none, &mut |_, _, _| Some(0));
     load.error.check(&btf)?;
     Ok(btf)
 }
