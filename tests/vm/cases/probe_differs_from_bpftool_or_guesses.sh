@@ -3,21 +3,33 @@
 # reason: with all capabilities, as a user, in a container with a token.
 . /files/container.sh
 
+if [ -e /files/probe/config ]; then
+	mkdir -p /boot
+	cp /files/probe/config "/boot/config-$(uname -r)"
+fi
 OURS=$work/root sh /files/probe/as_bpftool bpf-preload \
 	/files/bpftool/ld-linux-x86-64.so.2 --library-path /files/bpftool /files/bpftool/bpftool
 # Nothing that the kernel refuses here, with all capabilities, is without a reason.
 fails grep -E ': no \([A-Z]+ \([0-9]+\)\)$' $work/root
 # What is in this kernel's BTF is not said to be younger, and the other way round.
 bpftool btf dump file /sys/kernel/btf/vmlinux >$work/btf
-for pair in MAP_TYPE_TASK_STORAGE:5.11 MAP_TYPE_BLOOM_FILTER:5.16 MAP_TYPE_USER_RINGBUF:6.1 \
-	MAP_TYPE_CGRP_STORAGE:6.2 MAP_TYPE_ARENA:6.9 MAP_TYPE_INSN_ARRAY:6.19 PROG_TYPE_SYSCALL:5.14 PROG_TYPE_NETFILTER:6.4; do
-	type=$(echo ${pair%:*} | tr 'A-Z_' 'a-z ' | sed 's/^prog/program/; s/ type / type_/; s/ /_/2g; s/ type_/ type /')
-	if grep -q "'BPF_${pair%:*}'" $work/btf; then
-		fails grep "^$type: no (this kernel has none" $work/root
+while read -r kind type since; do
+	name=BPF_$(echo "${kind%ram}_type_$type" | tr a-z A-Z)
+	if grep -q "'$name'" $work/btf; then
+		fails grep "^$kind type $type: no (this kernel has none" $work/root
 	else
-		grep -F "$type: no (this kernel has none (since ${pair#*:}))" $work/root
+		grep -F "$kind type $type: no (this kernel has none (since $since))" $work/root
 	fi
-done
+done <<END
+map task_storage 5.11
+map bloom_filter 5.16
+map user_ringbuf 6.1
+map cgrp_storage 6.2
+map arena 6.9
+map insn_array 6.19
+program syscall 5.14
+program netfilter 6.4
+END
 
 su -s /bin/sh nobody -c 'bpf-preload probe' >$work/user
 grep 'CAP_BPF: no (this process has it not)' $work/user

@@ -49,11 +49,13 @@ fn prog_to<S: Sys>(sys: &S, attr: ProgLoad) -> Asked {
             sys.close(fd);
             Ok(())
         }
-        // The verifier has come to what the program is for: type 1 is no function or typedef.
+        // The verifier has come to what the program is for: type 1 is no function or typedef,
+        // and freplace wants a program's.
         Err(errno)
             if attr.attach_btf_id != 0
                 && number(errno) == EINVAL
-                && log.starts_with(b"attach_btf_id 1 is not a ") =>
+                && (log.starts_with(b"attach_btf_id 1 is not a ")
+                    || log.starts_with(b"Cannot replace kernel functions")) =>
         {
             Ok(())
         }

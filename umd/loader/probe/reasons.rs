@@ -89,8 +89,10 @@ impl<'s> Reasons<'s> {
     /// Why not, of what is there from a kernel on, whatever its configuration.
     pub(super) fn since(&self, since: &str, asked: Asked) -> Option<String> {
         match self.why(asked, &[])? {
-            // The kernel's word for what it does not know.
-            why if why.starts_with("EINVAL") => Some(format!("{why} (since {since})")),
+            // The kernel's words for what it does not know; the second is mmap(2)'s.
+            why if why.starts_with("EINVAL") || why.starts_with("ENODEV") => {
+                Some(format!("{why} (since {since})"))
+            }
             why => Some(why),
         }
     }
