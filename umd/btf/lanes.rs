@@ -8,7 +8,7 @@
 //! when the lane before it has ended just there; if one has not, the piece is walked over again
 //! in one lane. What makes no sense is left to [`Btf::index`], which says so.
 
-use super::walk::{Filter, MARKS, TYPE_BYTES, WORDS};
+use super::walk::{Filter, TYPE_BYTES, WORDS};
 use super::{Btf, Type, word};
 use crate::arena::Arena;
 
@@ -102,11 +102,7 @@ impl<'b> Btf<'b> {
         filter: &Filter,
     ) -> Option<&'a [[u32; 2]]> {
         let types = self.types;
-        let most = types.len() / TYPE_BYTES;
-        while most >> self.shift >= MARKS {
-            self.shift += 1;
-        }
-        let marks = arena.alloc::<u32>((most >> self.shift) + 1)?;
+        let marks = self.room_for_marks(arena)?;
         let mut hits = Hits {
             room: arena.alloc(HITS)?,
             len: 0,

@@ -9,7 +9,7 @@ use crate::arena::Arena;
 /// Bytes of `struct btf_type`, which begins every record.
 pub(super) const TYPE_BYTES: usize = 12;
 /// Places remembered of one BTF, at most: 64 KiB, of which the iterators touch 8.
-pub(super) const MARKS: usize = 16384;
+const MARKS: usize = 16384;
 
 /// Words that follow the header of a record, by `BTF_KIND_*` less one: in the low
 /// four bits those that are there once, in the high four those for each of vlen.
@@ -85,6 +85,16 @@ impl<'b> Btf<'b> {
         }
     }
 
+    /// Room for the marks of as many types as there can be.
+    #[inline(always)]
+    pub(super) fn room_for_marks<'a>(&mut self, arena: &mut Arena<'a>) -> Option<&'a mut [u32]> {
+        let most = self.types.len() / TYPE_BYTES;
+        while most >> self.shift >= MARKS {
+            self.shift += 1;
+        }
+        arena.alloc::<u32>((most >> self.shift) + 1)
+    }
+
     /// Walks the types once: remembers where they are, and calls `visit` with
     /// the id of those that pass the filter. The visitor gives the kinds that it
     /// still wants, a bit for each; the walk ends when it wants none, and it is a
@@ -101,12 +111,7 @@ impl<'b> Btf<'b> {
         btf.find_sections(data);
         let (types, strings) = (btf.types, btf.strings);
 
-        let most = types.len() / TYPE_BYTES;
-        while most >> btf.shift >= MARKS {
-            btf.shift += 1;
-        }
-        let marks = arena.alloc::<u32>((most >> btf.shift) + 1);
-        let marks = marks.unwrap_or_default();
+        let marks = btf.room_for_marks(arena).unwrap_or_default();
         if marks.is_empty() {
             btf.fault("size", types.len() as u32);
         }

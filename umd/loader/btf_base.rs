@@ -23,7 +23,8 @@ pub(crate) fn onto(vmlinux: &[u8], base: &[u8], split: &[u8]) -> Result<Vec<u8>,
     let first = 1 + vmlinux.types().count() as u32;
     let id = |id: u32| match ids.get(id as usize) {
         Some(id) => *id,
-        None => id - ids.len() as u32 + first,
+        // One that no BTF can have stays one.
+        None => (id - ids.len() as u32).saturating_add(first),
     };
     let mut types: Vec<u32> = Vec::new();
     let mut strings = split.strings.to_vec();

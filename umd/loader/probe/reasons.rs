@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bpf_preload_umd::sys::linux::Linux;
 
 use super::{Asked, since};
-use crate::errno::EPERM;
+use crate::errno::{EINVAL, ENODEV, EPERM};
 use crate::failure::{Failure, number};
 use crate::grants::Set;
 use crate::kconfig::Options;
@@ -88,13 +88,13 @@ impl<'s> Reasons<'s> {
 
     /// Why not, of what is there from a kernel on, whatever its configuration.
     pub(super) fn since(&self, since: &str, asked: Asked) -> Option<String> {
-        match self.why(asked, &[])? {
-            // The kernel's words for what it does not know; the second is mmap(2)'s.
-            why if why.starts_with("EINVAL") || why.starts_with("ENODEV") => {
-                Some(format!("{why} (since {since})"))
-            }
-            why => Some(why),
-        }
+        // The kernel's words for what it does not know; the second is mmap(2)'s.
+        let unknown = asked.is_err_and(|errno| [EINVAL, ENODEV].contains(&number(errno)));
+        let why = self.why(asked, &[])?;
+        Some(match unknown {
+            true => format!("{why} (since {since})"),
+            false => why,
+        })
     }
 
     /// Why not; `options` are those without which there is no such thing.
