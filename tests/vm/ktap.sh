@@ -27,7 +27,7 @@ mount_bpffs() {
 # not what the case looks for.
 patient() {
 	[ -e /files/builtin ] || modprobe $module
-	echo 20000 >/sys/module/$module/parameters/deadline_ms
+	echo $((20000 * slowness)) >/sys/module/$module/parameters/deadline_ms
 }
 
 # Leaves the guest one CPU until the case is over. Kernel text is patched where
