@@ -80,6 +80,34 @@ fn failed_mount_stays_mounted() {
 }
 
 #[test]
+fn signal_leaves_a_mount_in_a_container_unsaid() {
+    // From before it has begun to after it is done.
+    succeeds(
+        r#"unshare --map-root-user --mount sleep 100 & container=$!
+        trap "kill $container" EXIT
+        until grep -q 0 /proc/$container/uid_map; do kill -0 $container; done
+        until test "$(readlink /proc/$container/ns/mnt)" != "$(readlink /proc/self/ns/mnt)"; do kill -0 $container; done
+        said=0 done=0
+        for i in $(seq 1 40); do
+            $tool mount $dir --userns $container --delegate-cmds any >$dir.out 2>$dir.err & pid=$!
+            sleep 0.00$(printf %02d $((i / 2)))
+            kill -TERM $pid 2>/dev/null || :
+            if wait $pid; then
+                done=$((done + 1))
+            elif grep "interrupted by SIGTERM: the bpffs is mounted all the same" $dir.err; then
+                said=$((said + 1))
+            else
+                fails grep " $dir bpf " /proc/$container/mounts
+                continue
+            fi
+            grep " $dir bpf " /proc/$container/mounts
+            nsenter -t $container -U -m umount $dir
+        done
+        echo said $said done $done"#,
+    );
+}
+
+#[test]
 fn bad_directory_is_not_explained() {
     for (argument, line, errno) in [
         (
