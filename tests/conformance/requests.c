@@ -4,7 +4,8 @@
  *
  * Runs COMMAND and writes of each of its BPF_MAP_CREATE and BPF_PROG_LOAD what is in the
  * attr into DIR, a file for each map and program: with names in the place of fds, and of
- * types of the object's BTF what they are in the place of their ids. Programs are not
+ * types of the object's BTF what they are in the place of their ids. Below a map are its
+ * BPF_MAP_UPDATE_ELEM and BPF_MAP_FREEZE. Programs are not
  * loaded: COMMAND gets another one instead, so that all of them come, also those that this
  * kernel would refuse. Probes, which have no names of an object, go to the kernel as they
  * are. Exit status: COMMAND's, or 3 if it could not be watched.
@@ -304,6 +305,59 @@ static bool is_probe(const char *name)
 	return !*name || !strncmp(name, "libbpf_", 7);
 }
 
+static void print_bytes(const char *what, const unsigned char *bytes, __u32 len)
+{
+	fprintf(out, " %s ", what);
+	for (__u32 i = 0; i < len; i++)
+		fprintf(out, "%02x", bytes[i]);
+}
+
+static bool is_zero(const unsigned char *bytes, __u32 len)
+{
+	return !len || (!bytes[0] && !memcmp(bytes, bytes + 1, len - 1));
+}
+
+/*
+ * What is written into a map of the object's. Of an array is left out what is only zeros, as
+ * it is from the start.
+ */
+static void map_update(const union bpf_attr *attr)
+{
+	struct bpf_map_info info = {};
+	unsigned char *key, *value;
+
+	if (!info_of(attr->map_fd, &info, sizeof(info)) || is_probe(info.name))
+		return;
+	key = fetch(attr->key, info.key_size);
+	value = fetch(attr->value, info.value_size);
+	if (info.type != BPF_MAP_TYPE_ARRAY || !is_zero(value, info.value_size)) {
+		begin("map", info.name);
+		fprintf(out, "update flags %#llx", attr->flags);
+		print_bytes("key", key, info.key_size);
+		if (info.type == BPF_MAP_TYPE_PROG_ARRAY)
+			/* All programs are the same one here. */
+			fputs(" program", out);
+		else if (info.type == BPF_MAP_TYPE_ARRAY_OF_MAPS || info.type == BPF_MAP_TYPE_HASH_OF_MAPS)
+			fprintf(out, " map %s", map_name(*(int *)value));
+		else
+			print_bytes("value", value, info.value_size);
+		fputs("\n", out);
+		fclose(out);
+	}
+	free(key), free(value);
+}
+
+static void map_freeze(const union bpf_attr *attr)
+{
+	struct bpf_map_info info = {};
+
+	if (!info_of(attr->map_fd, &info, sizeof(info)) || is_probe(info.name))
+		return;
+	begin("map", info.name);
+	fputs("freeze\n", out);
+	fclose(out);
+}
+
 /* A system call begins; is it to be another one? */
 static bool entered(const struct __ptrace_syscall_info *call)
 {
@@ -323,6 +377,10 @@ static bool entered(const struct __ptrace_syscall_info *call)
 	     attr.value_size == 1 && attr.max_entries == 1;
 	if (call->entry.args[0] == BPF_MAP_CREATE && !is && !is_probe(attr.map_name))
 		map_create(&attr);
+	if (call->entry.args[0] == BPF_MAP_UPDATE_ELEM)
+		map_update(&attr);
+	if (call->entry.args[0] == BPF_MAP_FREEZE)
+		map_freeze(&attr);
 	is = call->entry.args[0] == BPF_PROG_LOAD && !is_probe(attr.prog_name);
 	if (is)
 		prog_load(&attr);
