@@ -13,12 +13,10 @@ use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Errno, Sys, bpf};
 use preload_image::{Image, Prog};
 
-use crate::errno::{EINVAL, EOPNOTSUPP};
 use crate::failure::{Failure, number};
-use crate::kernel::Kernel;
+use crate::multi;
 use crate::probes;
 use crate::struct_ops::{self, Registered};
-use crate::tracefs::Tracefs;
 
 const BPF_PROG_TYPE_STRUCT_OPS: u32 = 27;
 
@@ -159,8 +157,9 @@ fn hold<'l, S: Sys>(
             linked(bpf::raw_tracepoint_open(sys, fd, None))
         }
         "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "kprobe.multi"
-        | "kretprobe.multi" | "kprobe.session" | "uprobe" | "uprobe.s" | "uretprobe"
-        | "uretprobe.s"
+        | "kretprobe.multi" | "kprobe.session" | "uprobe" | "uprobe.s" | "uprobe.multi"
+        | "uprobe.multi.s" | "uprobe.session" | "uprobe.session.s" | "uretprobe"
+        | "uretprobe.s" | "uretprobe.multi" | "uretprobe.multi.s"
             if nowhere =>
         {
             return Ok(Err("its section names no function"));
@@ -180,8 +179,12 @@ fn hold<'l, S: Sys>(
         "kprobe" | "kretprobe" => probes::kprobe(sys, fd, place, kind == "kretprobe"),
         "ksyscall" | "kretsyscall" => probes::ksyscall(sys, fd, place, kind == "kretsyscall"),
         "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
-            kprobe_multi(sys, prog, fd, place, kind == "kretprobe.multi")
+            multi::kprobes(sys, prog, fd, place, kind == "kretprobe.multi")
         }
+        "uprobe.multi" | "uprobe.multi.s" | "uprobe.session" | "uprobe.session.s" => {
+            multi::uprobes(sys, prog, fd, place, false)
+        }
+        "uretprobe.multi" | "uretprobe.multi.s" => multi::uprobes(sys, prog, fd, place, true),
         "uprobe" | "uprobe.s" => probes::uprobe(sys, fd, place, false),
         "uretprobe" | "uretprobe.s" => probes::uprobe(sys, fd, place, true),
         _ => return Ok(Err(not_by_name(kind, prog.prog_type))),
@@ -189,68 +192,17 @@ fn hold<'l, S: Sys>(
     held.map(Ok)
 }
 
-fn linked<'l>(made: Result<i32, Errno>) -> Result<Hold<'l>, Failure> {
+pub(crate) fn linked<'l>(made: Result<i32, Errno>) -> Result<Hold<'l>, Failure> {
     match made {
         Ok(fd) => Ok(Hold::Link(Fd(fd))),
         Err(errno) => Err(Failure::bare_errno(number(errno))),
     }
 }
 
-/// All functions that match a pattern, in one link.
-fn kprobe_multi<'l, S: Sys>(
-    sys: &S,
-    prog: &Prog,
-    fd: i32,
-    pattern: &str,
-    at_return: bool,
-) -> Result<Hold<'l>, Failure> {
-    let addrs = Tracefs::open()?.functions(pattern.as_bytes())?;
-    if addrs.is_empty() {
-        return Err(Failure::new("no function of that name can be traced"));
-    }
-    if addrs.contains(&0) {
-        return Err(Failure::new("/proc/kallsyms hides addresses"));
-    }
-    let made = bpf::link_create_kprobe_multi(sys, fd, prog.attach_type, &addrs, at_return);
-    match made {
-        Err(errno) if number(errno) == EINVAL && lacks_kprobe_multi(prog.attach_type)? => {
-            let since = match prog.attach_type {
-                KPROBE_SESSION => "BPF_TRACE_KPROBE_SESSION (since 6.10)",
-                _ => "BPF_TRACE_KPROBE_MULTI (since 5.18)",
-            };
-            Err(Failure::new(format!("this kernel has no {since}")))
-        }
-        // What stands in for the function where it is left out; a 64-bit kernel has no
-        // other reason (since 5.18).
-        Err(errno) if number(errno) == EOPNOTSUPP => {
-            Err(Failure::new("this kernel was built without CONFIG_FPROBE"))
-        }
-        made => linked(made),
-    }
-}
-
-/// `BPF_TRACE_KPROBE_SESSION`.
-const KPROBE_SESSION: u32 = 56;
-
-/// Has this kernel never heard of the attach type?
-fn lacks_kprobe_multi(attach_type: u32) -> Result<bool, Failure> {
-    let name: &[u8] = match attach_type {
-        KPROBE_SESSION => b"BPF_TRACE_KPROBE_SESSION",
-        _ => b"BPF_TRACE_KPROBE_MULTI",
-    };
-    let kernel = Kernel::read()?;
-    kernel
-        .has_enumerator(b"bpf_attach_type", name)
-        .map(|has| !has)
-}
-
 /// Why a program's section is not enough.
 fn not_by_name(kind: &str, prog_type: u32) -> &'static str {
     if kind.starts_with("usdt") {
         return "usdt is not supported";
-    }
-    if kind.starts_with("uprobe.") || kind.starts_with("uretprobe.") {
-        return "probes in many functions of a file are not supported";
     }
     match (kind, prog_type) {
         ("fentry.multi" | "fentry.multi.s" | "fexit.multi" | "fexit.multi.s", _)

@@ -58,6 +58,7 @@ pub mod kernel;
 pub mod link_pins;
 pub mod module_btf;
 mod mountinfo;
+mod multi;
 pub mod netdev;
 mod notes;
 pub mod object;

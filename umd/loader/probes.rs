@@ -2,7 +2,7 @@
 //! What runs at events of perf: tracepoints, and probes in the kernel or in files.
 
 use std::ffi::CString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bpf_preload_umd::sys::{Sys, bpf, perf};
 
@@ -60,22 +60,28 @@ pub(crate) fn uprobe<'l, S: Sys>(
     place: &str,
     at_return: bool,
 ) -> Result<Hold<'l>, Failure> {
-    let Some((file, function)) = place.split_once(':') else {
-        return Err(Failure::new("no FILE:FUNCTION"));
-    };
+    let (path, function) = file_and_function(place)?;
     let (function, offset) = offset(function, at_return)?;
-    let path = uprobe::file(file)
-        .ok_or_else(|| Failure::new(format!("no {file} where programs or libraries are")))?;
     let start = uprobe::offset(&path, function)?;
     let pmu = pmu("uprobe")?;
-    let path = c_string(path_str(&path)?)?;
+    let path = c_path(&path)?;
     let event = perf::open_probe(pmu, &path, start.wrapping_add(offset), at_return);
     run(sys, prog_fd, event)
 }
 
-fn path_str(path: &Path) -> Result<&str, Failure> {
+/// File and function of `FILE:FUNCTION`.
+pub(crate) fn file_and_function(place: &str) -> Result<(PathBuf, &str), Failure> {
+    let Some((file, function)) = place.split_once(':') else {
+        return Err(Failure::new("no FILE:FUNCTION"));
+    };
+    let path = uprobe::file(file);
+    let missing = || Failure::new(format!("no {file} where programs or libraries are"));
+    Ok((path.ok_or_else(missing)?, function))
+}
+
+pub(crate) fn c_path(path: &Path) -> Result<CString, Failure> {
     let what = || Failure::new(format!("{} is no UTF-8", path.display()));
-    path.to_str().ok_or_else(what)
+    c_string(path.to_str().ok_or_else(what)?)
 }
 
 fn c_string(text: &str) -> Result<CString, Failure> {

@@ -7,6 +7,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
 use crate::failure::Failure;
 use crate::object::read;
+use crate::tracefs::matches;
 
 /// The file that a name without a slash stands for: a library or a program, where
 /// libbpf looks for them.
@@ -31,37 +32,63 @@ pub(crate) fn file(name: &str) -> Option<PathBuf> {
 
 /// Offset of a function in a file.
 pub(crate) fn offset(path: &Path, function: &str) -> Result<u64, Failure> {
-    let bytes = read(path)?;
-    let wrong = |what: &str| Failure::new(format!("{} {what}", path.display()));
-    let elf = object::File::parse(&*bytes).map_err(|_| wrong("is no ELF file"))?;
-    let mut found: Option<(u64, bool)> = None;
-    // A stripped file has the first kind alone, a static one the second.
-    for symbol in elf.dynamic_symbols().chain(elf.symbols()) {
-        let Some(section) = symbol.section_index() else {
-            continue;
-        };
-        if symbol.kind() != SymbolKind::Text || symbol.name() != Ok(function) {
-            continue;
-        }
-        let section = elf.section_by_index(section).ok();
-        let offset = section.and_then(|section| {
-            let (start, _) = section.file_range()?;
-            symbol
-                .address()
-                .checked_sub(section.address())?
-                .checked_add(start)
-        });
-        let Some(offset) = offset else { continue };
+    let mut found: Option<Function> = None;
+    for this in functions(path, |name| name == function.as_bytes())? {
         found = match found {
-            Some((other, weak)) if other != offset => match (weak, symbol.is_weak()) {
-                (false, false) => return Err(wrong(&format!("has two functions {function}"))),
-                (true, false) => Some((offset, false)),
-                _ => Some((other, weak)),
+            Some(other) if other.offset != this.offset => match (other.weak, this.weak) {
+                (false, false) => {
+                    return Err(wrong(path, &format!("has two functions {function}")));
+                }
+                (true, false) => Some(this),
+                _ => Some(other),
             },
-            _ => Some((offset, symbol.is_weak())),
+            _ => Some(this),
         };
     }
     found
-        .map(|(offset, _)| offset)
-        .ok_or_else(|| wrong(&format!("has no function {function}")))
+        .map(|function| function.offset)
+        .ok_or_else(|| wrong(path, &format!("has no function {function}")))
+}
+
+/// Offsets of the functions in a file that match a pattern, ascending; at least one.
+pub(crate) fn offsets(path: &Path, pattern: &str) -> Result<Vec<u64>, Failure> {
+    let found = functions(path, |name| matches(name, pattern.as_bytes()))?;
+    let mut offsets: Vec<u64> = found.iter().map(|function| function.offset).collect();
+    if offsets.is_empty() {
+        return Err(wrong(path, &format!("has no function {pattern}")));
+    }
+    offsets.sort_unstable();
+    offsets.dedup();
+    Ok(offsets)
+}
+
+struct Function {
+    offset: u64,
+    weak: bool,
+}
+
+/// The functions of a file with names that are wanted.
+fn functions(path: &Path, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Function>, Failure> {
+    let bytes = read(path)?;
+    let elf = object::File::parse(&*bytes).map_err(|_| wrong(path, "is no ELF file"))?;
+    // A stripped file has the first kind alone, a static one the second.
+    let symbols = elf.dynamic_symbols().chain(elf.symbols());
+    let found = symbols.filter_map(|symbol| {
+        let section = symbol.section_index()?;
+        if symbol.kind() != SymbolKind::Text || !wanted(symbol.name_bytes().ok()?) {
+            return None;
+        }
+        let section = elf.section_by_index(section).ok()?;
+        let (start, _) = section.file_range()?;
+        let within = symbol.address().checked_sub(section.address())?;
+        Some(Function {
+            offset: within.checked_add(start)?,
+            weak: symbol.is_weak(),
+        })
+    });
+    Ok(found.collect())
+}
+
+fn wrong(path: &Path, what: &str) -> Failure {
+    Failure::new(format!("{} {what}", path.display()))
 }

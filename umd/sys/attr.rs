@@ -195,6 +195,23 @@ attr! {
 }
 
 attr! {
+    /// `BPF_LINK_CREATE` of a link to many places in a file (since 6.6).
+    LinkCreateUprobeMulti, 60 {
+        prog_fd: u32 = 0,
+        target_fd: u32 = 4,
+        attach_type: u32 = 8,
+        flags: u32 = 12,
+        path: u64 = 16,
+        offsets: u64 = 24,
+        ref_ctr_offsets: u64 = 32,
+        cookies: u64 = 40,
+        cnt: u32 = 48,
+        multi_flags: u32 = 52,
+        pid: u32 = 56,
+    }
+}
+
+attr! {
     /// `BPF_RAW_TRACEPOINT_OPEN`
     RawTracepoint, 12 {
         name: u64 = 0,

@@ -10,9 +10,9 @@ use core::ffi::CStr;
 use core::marker::PhantomData;
 
 use super::attr::{
-    BPF_F_VTYPE_BTF_OBJ_FD, BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkInfo,
-    MapCreate, MapCreateOfModule, MapElem, MapFreeze, MapInfo, OBJ_NAME_LEN, ObjGetInfo, ObjPin,
-    ProgBindMap, ProgLoad, RawTracepoint, cmd,
+    BPF_F_VTYPE_BTF_OBJ_FD, BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti,
+    LinkCreateUprobeMulti, LinkInfo, MapCreate, MapCreateOfModule, MapElem, MapFreeze, MapInfo,
+    OBJ_NAME_LEN, ObjGetInfo, ObjPin, ProgBindMap, ProgLoad, RawTracepoint, cmd,
 };
 use super::pod::{Attr, attr_bytes};
 use super::{Errno, Sys};
@@ -282,6 +282,31 @@ pub fn link_create_kprobe_multi<S: Sys>(
         cnt: addrs.len() as u32,
         addrs: addrs.as_ptr() as u64,
         ..LinkCreateMulti::default()
+    };
+    bpf(sys, cmd::LINK_CREATE, attr_bytes(&mut attr))
+}
+
+/// `BPF_LINK_CREATE` of a program that runs at these offsets in the file, or (`at_return`)
+/// where the functions there return, in all processes: since 6.6.
+///
+/// # Errors
+/// As the kernel reports it: `EINVAL` before 6.6.
+pub fn link_create_uprobe_multi<S: Sys>(
+    sys: &S,
+    prog_fd: i32,
+    attach_type: u32,
+    path: &CStr,
+    offsets: &[u64],
+    at_return: bool,
+) -> Result<i32, Errno> {
+    let mut attr = LinkCreateUprobeMulti {
+        prog_fd: prog_fd as u32,
+        attach_type,
+        path: addr(path.to_bytes_with_nul()),
+        offsets: offsets.as_ptr() as u64,
+        cnt: offsets.len() as u32,
+        multi_flags: u32::from(at_return),
+        ..LinkCreateUprobeMulti::default()
     };
     bpf(sys, cmd::LINK_CREATE, attr_bytes(&mut attr))
 }

@@ -9,9 +9,9 @@ use bpf_preload_umd::driver;
 use bpf_preload_umd::error::LINE_MAX;
 use bpf_preload_umd::sys::attr::{
     BPF_F_TOKEN_FD, BtfInfo, BtfLoad, GetId, LinkCreate, LinkCreateMulti, LinkCreateTcx,
-    LinkDetach, LinkInfo, LinkInfoTcx, LinkUpdate, MapCreate, MapElem, MapFreeze, MapInfo,
-    ObjGetInfo, ObjPin, PerfEvent, ProgAttach, ProgBindMap, ProgInfo, ProgLoad, ProgQuery,
-    RawTracepoint, TOKEN_AT, TokenCreate, TokenInfo, cmd,
+    LinkCreateUprobeMulti, LinkDetach, LinkInfo, LinkInfoTcx, LinkUpdate, MapCreate, MapElem,
+    MapFreeze, MapInfo, ObjGetInfo, ObjPin, PerfEvent, ProgAttach, ProgBindMap, ProgInfo, ProgLoad,
+    ProgQuery, RawTracepoint, TOKEN_AT, TokenCreate, TokenInfo, cmd,
 };
 use bpf_preload_umd::sys::pod::Attr;
 
@@ -80,6 +80,11 @@ fn layouts_since_6_6() -> Vec<Layout> {
         layout!(LinkCreateTcx, "union bpf_attr", "link_create.",
             "relative_fd" is "tcx.relative_fd", "pad" is "",
             "expected_revision" is "tcx.expected_revision"),
+        layout!(LinkCreateUprobeMulti, "union bpf_attr", "link_create.",
+            "path" is "uprobe_multi.path", "offsets" is "uprobe_multi.offsets",
+            "ref_ctr_offsets" is "uprobe_multi.ref_ctr_offsets",
+            "cookies" is "uprobe_multi.cookies", "cnt" is "uprobe_multi.cnt",
+            "multi_flags" is "uprobe_multi.flags", "pid" is "uprobe_multi.pid"),
         layout!(LinkInfoTcx, "struct bpf_link_info", "", "link_type" is "type", "pad" is "",
             "ifindex" is "tcx.ifindex", "attach_type" is "tcx.attach_type"),
     ]

@@ -61,6 +61,14 @@ elif has BPF_TRACE_KPROBE_SESSION; then
 else
 	refused attach_session "at_both"
 fi
+if has BPF_TRACE_UPROBE_MULTI; then
+	bpf-preload load /files/attach_uprobes.bpf.o --attach --pin $bpffs/uprobes
+	/files/hold || :
+	test -z "$(others "pinned $bpffs/uprobes/attach_uprobes_bss")"
+	rm -r $bpffs/uprobes
+else
+	refused attach_uprobes "attach prog at_pattern to uprobe.multi//files/hold:mai?: this kernel has no BPF_TRACE_UPROBE_MULTI (since 6.6)"
+fi
 if has BPF_TRACE_FSESSION; then
 	runs attach_fsession 2
 else

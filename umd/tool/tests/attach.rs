@@ -21,7 +21,8 @@ fn attached_program_does_not_run() {
     let probed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probed");
     let source = probed.with_extension("c");
     let code = "__attribute__((noinline)) int hit(int x) { return x + 1; }\n\
-                int main(int argc, char **argv) { return hit(argc) - 2; }\n";
+                __attribute__((noinline)) int hit2(int x) { return x - 1; }\n\
+                int main(int argc, char **argv) { return hit(argc) + hit2(argc) - 2; }\n";
     std::fs::write(&source, code).expect("write the source");
     let cc = Command::new("cc")
         .args(["-O1", "-o"])
@@ -33,7 +34,7 @@ fn attached_program_does_not_run() {
         "runs",
         &format!(
             r#"
-u64 raw, raw_long, tracepoint, btf, entry, inside, at_return, by_path, each;
+u64 raw, raw_long, tracepoint, btf, entry, inside, at_return, by_path, each, many, many_back;
 // mkdir is system call 83.
 SEC("raw_tp/sys_enter") int on_raw(u64 *ctx) {{ raw += ctx[1] == 83; return 0; }}
 SEC("raw_tracepoint/sys_exit") int on_raw_long(u64 *ctx) {{ raw_long++; return 0; }}
@@ -42,6 +43,8 @@ SEC("tp_btf/sys_enter") int on_btf(u64 *ctx) {{ btf += ctx[1] == 83; return 0; }
 SEC("uprobe/{probed}:hit") int on_entry(void *ctx) {{ entry++; return 0; }}
 SEC("uprobe/{probed}:hit+0x0") int on_inside(void *ctx) {{ inside++; return 0; }}
 SEC("uretprobe/{probed}:hit") int on_return(void *ctx) {{ at_return++; return 0; }}
+SEC("uprobe.multi/{probed}:hi?*") int on_many(void *ctx) {{ many++; return 0; }}
+SEC("uretprobe.multi/{probed}:h*t*") int on_many_back(void *ctx) {{ many_back++; return 0; }}
 SEC("uprobe/busybox:main") int on_path(void *ctx) {{ by_path++; return 0; }}
 SEC("iter/task") int on_each(void *ctx) {{ each++; return 0; }}"#
         ),
@@ -74,17 +77,19 @@ SEC("iter/task") int on_each(void *ctx) {{ each++; return 0; }}"#
         &format!(
             r#"{COUNTS}
             $tool load $object --attach --pin $dir/x
-            for n in entry inside at_return each; do test "$(count $dir/x/runs_bss $n)" = 0; done
+            for n in entry inside at_return each many many_back; do test "$(count $dir/x/runs_bss $n)" = 0; done
             env mkdir $dir.new
             {probed}
             cat $dir/x/on_each_link >/dev/null
             for n in entry inside at_return; do test $(count $dir/x/runs_bss $n) = 1; done
+            for n in many many_back; do test $(count $dir/x/runs_bss $n) = 2; done
             # Others make directories, too.
             for n in tracepoint raw btf; do test $(count $dir/x/runs_bss $n) -ge 1; done
             test $(count $dir/x/runs_bss each) -gt 5
             test $(count $dir/x/runs_bss raw_long) -gt 0
-            types=$(for link in $dir/x/*_link; do bpftool -j link show pinned $link | jq -r .type; done)
-            test "$(echo "$types" | sort -u | xargs)" = "iter perf_event raw_tracepoint"
+            # An older bpftool has no name for type 12.
+            types=$(for link in $dir/x/*_link; do bpftool -j link show pinned $link | jq -r .type; done | sed s/^12$/uprobe_multi/)
+            test "$(echo "$types" | sort -u | xargs)" = "iter perf_event raw_tracepoint uprobe_multi"
             rm $dir/x/*_link
             # The kernel detaches some time after the last reference is gone.
             for i in $(seq 50); do
@@ -287,6 +292,14 @@ fn impossible_attachment_is_not_explained() {
             "uprobe//bin/sh:f+x: offset x is no number",
         ),
         ("uprobe//bin/sh", "uprobe//bin/sh: no FILE:FUNCTION"),
+        (
+            "uprobe.multi//bin/sh:no_such_*",
+            "uprobe.multi//bin/sh:no_such_*: /bin/sh has no function no_such_*",
+        ),
+        (
+            "uretprobe.multi.s//bin/sh",
+            "uretprobe.multi.s//bin/sh: no FILE:FUNCTION",
+        ),
         (
             "uretprobe//bin/sh:f+1",
             "uretprobe//bin/sh:f+1: the return of a function has no offset",
