@@ -50,7 +50,9 @@ pub(crate) struct CoreRelo {
 
 impl CoreRelo {
     pub(crate) fn new(btf: &Btf, insn: u32, kind: u32, root: u32, access: u32) -> Result<Self> {
-        if root == 0 || root as usize >= btf.len() || !btf.has_str(access) {
+        // Void, which gcc asks for, has an id, and is nothing that a kernel can have.
+        let missing = root == 0 && kind != core_kind::TYPE_ID_LOCAL;
+        if missing || root as usize >= btf.len() || !btf.has_str(access) {
             return Err(LowerError::new("type or access string does not exist"));
         }
         // libbpf's are of at most 64 steps.

@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{at, core_relos, insns, lower, map, parse, prog, types};
+use common::{at, compile, core_relos, insns, lower, map, parse, prog, types};
+use object::{Object as _, ObjectSection as _};
 use preload_image::{CoreRelo, Image, core_flags, core_kind, target_kind};
 
 /// `N(x)` is the same declaration twice: tracked by CO-RE, and plain for offsetof().
@@ -254,4 +255,46 @@ SEC("iter/bpf_map") int dumb(struct { int x, y; } tracked *p) { return p->y; }"#
         message.contains("anonymous") && message.contains("symbol dum"),
         "{message}"
     );
+}
+
+/// gcc asks for the local id of void, which no clang does: so one's is made it.
+#[test]
+fn local_id_of_void_is_refused() {
+    let source = r#"
+struct inner { int x; } tracked;
+SEC("iter/bpf_map") int dump(struct inner *p) { return __builtin_btf_type_id(*p, 0); }"#;
+    let bytes = compile("void", source);
+    let elf = object::File::parse(&*bytes).expect("an object");
+    let section = elf.section_by_name(".BTF.ext").expect("relocations");
+    let (start, _) = section.file_range().expect("bytes");
+    let word = |bytes: &[u8], at: usize| {
+        let word = bytes.get(at..).and_then(|rest| rest.first_chunk());
+        u32::from_le_bytes(*word.expect("a word")) as usize
+    };
+    let ext = section.data().expect("data");
+    // Of core_relo_off, behind the header, the size of a record, and a section's name and count.
+    let record = word(ext, 4) + word(ext, 24) + 4 + 8;
+    assert_eq!(word(ext, record + 12), core_kind::TYPE_ID_LOCAL as usize);
+    let of_kind = |kind: u32| {
+        let mut bytes = bytes.clone();
+        let at = start as usize + record + 4;
+        bytes.splice(at..at + 4, [0; 4]);
+        bytes.splice(at + 8..at + 12, kind.to_le_bytes());
+        preload_lower::lower(&bytes, "void")
+    };
+    let image = of_kind(core_kind::TYPE_ID_LOCAL).expect("lower");
+    let image = parse(&image);
+    let relos = core_relos(&image, &prog(&image, "dump"));
+    let [relo] = &*relos else {
+        unreachable!("{relos:?}")
+    };
+    assert_eq!((relo.type_id, relo.local_value), (0, 0));
+    // That it is in the kernel, or its id there, cannot be asked for.
+    for kind in [core_kind::TYPE_ID_TARGET, core_kind::TYPE_EXISTS] {
+        let message = of_kind(kind).expect_err("was lowered").to_string();
+        assert!(
+            message.contains("type or access string does not exist"),
+            "{message}"
+        );
+    }
 }
