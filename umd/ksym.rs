@@ -28,7 +28,8 @@ pub fn resolve<'a, const KINDS: u32, S>(
         let mut optional = ksym.flags() & extern_flags::WEAK != 0;
         load.begin(STEP, ksym.name());
         if KINDS & need::ADDRESSES != 0 && ksym.target() == 0 {
-            if ksym.address() == 0 && !optional {
+            let known = ksym.address() != 0 || ksym.flags() & extern_flags::KNOWN != 0;
+            if !known && !optional {
                 load.error.put(b"not in /proc/kallsyms");
                 return Err(Failed::TOLD);
             }

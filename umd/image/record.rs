@@ -353,6 +353,8 @@ record! {
 pub mod extern_flags {
     /// May be missing: its address is 0 then and calls are poisoned.
     pub const WEAK: u32 = 1;
+    /// [`address`](super::Extern::address) is known, also if it is 0, as that of `__per_cpu_start` is.
+    pub const KNOWN: u32 = 2;
 }
 
 record! {

@@ -86,15 +86,15 @@ fn addresses(image: &Image<'_>, writer: &mut Writer) -> Result<(), Failure> {
     let names: Vec<&[u8]> = wanted().map(|(_, e)| image.str(e.name)).collect();
     let Addresses { found, hidden } = kallsyms::addresses(&names)?;
     for ((index, mut ksym), address) in wanted().zip(found) {
-        match address {
-            // Hidden from us (kernel.kptr_restrict): a program would read what it does not mean.
-            // One symbol may really be at 0: __per_cpu_start on 6.12.
-            Some(0) if hidden && ksym.flags & extern_flags::WEAK == 0 => {
-                let name = String::from_utf8_lossy(image.str(ksym.name));
-                let what = format!("resolve ksym {name}: /proc/kallsyms hides addresses");
-                return Err(Failure::new(what));
-            }
-            address => ksym.address = address.unwrap_or(0),
+        // Hidden from us (kernel.kptr_restrict): a program would read what it does not mean.
+        if address == Some(0) && hidden && ksym.flags & extern_flags::WEAK == 0 {
+            let name = String::from_utf8_lossy(image.str(ksym.name));
+            let what = format!("resolve ksym {name}: /proc/kallsyms hides addresses");
+            return Err(Failure::new(what));
+        }
+        if let Some(address) = address {
+            ksym.address = address;
+            ksym.flags |= extern_flags::KNOWN;
         }
         writer.replace_extern(index, ksym);
     }

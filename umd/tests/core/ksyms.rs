@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Kernel functions and variables that a program names.
 
+use preload_image::{Extern, Image, Object, Writer, extern_flags, object_flags};
+
 use super::kernel;
 use crate::btf_builder::Btf;
 use crate::fake_kernel::FakeKernel;
@@ -136,4 +138,38 @@ fn a_variable_of_another_type_is_an_error_even_if_weak() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn a_symbol_at_0_is_taken_for_a_missing_one() {
+    let image = object::image(
+        "extern const void symbol __ksym;
+ITER int prog(void *ctx) { return (u64)&symbol; }",
+    );
+    let completed = |flags: u32| {
+        let image = Image::parse(&image).unwrap();
+        let mut writer = Writer::of(&image);
+        let ksym = image.externs().get(0).unwrap();
+        writer.replace_extern(0, Extern { flags, ..ksym });
+        let flags = image.object().flags & !object_flags::INCOMPLETE;
+        writer.object(Object {
+            flags,
+            ..image.object()
+        });
+        writer.finish().unwrap()
+    };
+    let fake = kernel(|_| {});
+    let loaded = object::load(&fake, &completed(extern_flags::KNOWN), || fake.loads());
+    let loads = loaded.expect("load");
+    assert!(
+        loads[0]
+            .insns
+            .starts_with(&[[LD_IMM64, 0, 0, 0, 0, 0, 0, 0], [0; 8]])
+    );
+    let refused = object::load(&kernel(|_| {}), &completed(0), || ());
+    let line = "bpf_preload: resolve ksym symbol: not in /proc/kallsyms";
+    assert_eq!(
+        refused.map_err(|line| line.trim_end().to_owned()),
+        Err(line.to_owned())
+    );
 }
