@@ -21,6 +21,8 @@ use crate::targets::{self, Search};
 
 /// `enum bpf_map_type`: what `.rodata`, `.data` and `.bss` are.
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+/// Of `BPF_MAP_UPDATE_ELEM`: one value for all CPUs (not yet in 6.18).
+const BPF_F_ALL_CPUS: u64 = 1 << 4;
 
 /// Candidates of CO-RE relocations that may be ruled out.
 pub(crate) const RULED_OUT: usize = 1024;
@@ -149,11 +151,15 @@ pub fn load<'a, S: Sys>(
 pub struct Given<'g> {
     /// The image's BTF, or what of it the kernel takes: it is not loaded.
     pub btf: Option<i32>,
-    /// Of some of the image's maps the fd: they are not created and not filled.
+    /// Of some of the image's maps the fd, or [`LEFT_OUT`]: they are not created and not filled.
     pub maps: &'g [(u32, i32)],
     /// Where to look for what is not in vmlinux.
     pub modules: Option<&'g dyn Modules>,
 }
+
+/// In the place of a map's fd: the kernel can have none like it. It refuses the programs that
+/// refer to it, if there are any, with `EBADF`.
+pub const LEFT_OUT: i32 = -2;
 
 /// [`load`] with what exists already.
 ///
@@ -267,12 +273,12 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     for (map, fd) in image.maps().each().zip(loaded.map_fds.iter_mut()) {
         // A template is made where it is needed; what the caller gave is not made again.
         let template = KINDS & need::TEMPLATES != 0 && map.flags() & map_flags::TEMPLATE != 0;
-        let given = KINDS & need::FOREIGN != 0 && *fd >= 0;
+        let given = KINDS & need::FOREIGN != 0 && *fd != -1;
         if !template && !given {
             *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd, &core)?;
             // What is in struct_ops its host writes, which has the programs then.
             if KINDS & need::STRUCT_OPS == 0 || map.value_target() == 0 {
-                fill_map(load, map, *fd)?;
+                fill_map::<KINDS, S>(load, map, *fd)?;
             }
         }
     }
@@ -428,17 +434,23 @@ fn fill_slots<S: Sys>(
 
 /// Initial contents, and then no more.
 #[inline(never)]
-fn fill_map<S: Sys>(load: &mut Load<'_, '_, S>, map: MapAt<'_>, fd: i32) -> Result<(), Failed> {
+fn fill_map<const KINDS: u32, S: Sys>(
+    load: &mut Load<'_, '_, S>,
+    map: MapAt<'_>,
+    fd: i32,
+) -> Result<(), Failed> {
     let data = load.image.data(map.data());
     if !data.is_empty() {
         load.begin("fill map", map.name());
         // The kernel reads as many bytes as key and value of the map have: of an
-        // array 4 and those here, of other maps maybe more.
-        let array = map.map_type() == BPF_MAP_TYPE_ARRAY;
+        // array 4 and those here, also for all CPUs at once, of other maps maybe more.
+        let percpu = KINDS & need::FOREIGN != 0 && map.map_type() == Map::PERCPU_ARRAY;
+        let array = map.map_type() == BPF_MAP_TYPE_ARRAY || percpu;
         if !array || data.len() != map.value_size() as usize {
             return Err(Errno(libc::EINVAL).into());
         }
-        bpf::map_update_elem(load.sys, fd, &[0; 4], data)?;
+        let flags = if percpu { BPF_F_ALL_CPUS } else { 0 };
+        bpf::map_update_elem_with(load.sys, fd, &[0; 4], data, flags)?;
     }
     if map.flags() & map_flags::FREEZE != 0 {
         load.begin("freeze map", map.name());

@@ -137,8 +137,16 @@ record! {
 impl Map {
     /// `BPF_MAP_TYPE_PROG_ARRAY`, whose slots are programs.
     pub const PROG_ARRAY: u32 = 3;
+    /// `BPF_MAP_TYPE_PERCPU_ARRAY`, whose data is written for every CPU.
+    pub const PERCPU_ARRAY: u32 = 6;
     /// `BPF_MAP_TYPE_ARENA`, which only a host fills: by mapping it.
     pub const ARENA: u32 = 33;
+
+    /// Is it the variables of `.percpu`? Other maps of its type have no data.
+    #[must_use]
+    pub fn is_percpu_variables(&self) -> bool {
+        self.map_type == Map::PERCPU_ARRAY && self.data.len != 0
+    }
 }
 
 /// Bits of [`Map::flags`].

@@ -13,13 +13,14 @@ use std::cell::OnceCell;
 use bpf_preload_umd::arena::Arena;
 use bpf_preload_umd::btf::Btf;
 use bpf_preload_umd::error::Error;
+use bpf_preload_umd::exec::LEFT_OUT;
 use bpf_preload_umd::insn::{POISON_CORE, POISON_KFUNC};
 use bpf_preload_umd::kernel_btf::KernelBtf;
 use bpf_preload_umd::relo::{Outcome, Told, relocate};
 use bpf_preload_umd::sys::Sys;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::targets::Search;
-use preload_image::{Image, Prog, extern_flags, relo_kind, target_kind};
+use preload_image::{Image, Map, Prog, extern_flags, relo_kind, target_kind};
 
 use crate::c_type;
 use crate::failure::Failure;
@@ -219,6 +220,7 @@ impl<S: Sys> Explainer<'_, S> {
             explanation.notes.extend(notes);
         }
         let poisoned = self.poisoned(&verdict, explanation.places.first());
+        let poisoned = poisoned.or_else(|| self.left_out(prog, &verdict));
         let line = Failure::errno(&format!("load prog {name}"), errno);
         let said = poisoned.unwrap_or(verdict);
         let failure = line.because(&said).with_log(text.as_bytes());
@@ -237,6 +239,22 @@ impl<S: Sys> Explainer<'_, S> {
             .get(unknown.checked_sub(POISON_KFUNC)?)?;
         let name = String::from_utf8_lossy(self.image.str(ksym.name));
         Some(format!("kfunc {name} is not in this kernel"))
+    }
+
+    /// The map without which a program was loaded that refers to it.
+    fn left_out(&self, prog: &Prog, verdict: &str) -> Option<String> {
+        if !verdict.starts_with(&format!("fd {LEFT_OUT} is not ")) {
+            return None;
+        }
+        let relos = self.image.relos(prog.relos).iter();
+        let mut maps = relos
+            .filter(|relo| relo.kind == relo_kind::MAP)
+            .filter_map(|relo| self.image.maps().get(relo.index));
+        let map = maps.find(Map::is_percpu_variables)?;
+        let name = String::from_utf8_lossy(self.image.str(map.name));
+        Some(format!(
+            "map {name}: this kernel has no variables of each CPU"
+        ))
     }
 
     /// A ksym's type in the object and in the kernel, where the line has their ids.

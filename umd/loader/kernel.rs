@@ -13,7 +13,7 @@ use preload_image::Image;
 
 use crate::failure::{Failure, number};
 use crate::module_btf::ModuleBtfs;
-use crate::{arenas, c_type, explain, sanitize};
+use crate::{arenas, c_type, explain, percpu, sanitize};
 
 /// Words of memory for a load: what nobody asks for is never touched.
 const ARENA_WORDS: usize = (256 << 20) / 8;
@@ -49,7 +49,8 @@ pub fn load<'a, S: Sys>(
 ) -> Result<Loaded<'a, S>, Failure> {
     let mut error = Error::default();
     let mut arena = Arena::new(memory);
-    let maps = arenas::create(sys, image, maps)?;
+    let mut maps = arenas::create(sys, image, maps)?;
+    maps.extend(percpu::left_out(sys, image));
     let modules = ModuleBtfs::new(sys);
     let given = Given {
         btf: match image.btf() {

@@ -63,6 +63,7 @@ pub mod netdev;
 mod notes;
 pub mod object;
 mod pass_on;
+mod percpu;
 pub mod pins;
 pub mod probe;
 mod probes;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The maps behind variables: arrays of one element, with libbpf's names and flags.
+//! The maps behind variables: arrays of one element, with libbpf's names and flags, or of
+//! one for each CPU.
 
 use std::borrow::Cow;
 
@@ -10,8 +11,12 @@ use crate::externs::KCONFIG;
 use crate::maps::{Datasecs, Map};
 
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_MAP_TYPE_PERCPU_ARRAY: u32 = 6;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
+
+/// Section of variables of which each CPU has its own.
+const PERCPU: &str = ".percpu";
 
 /// Longest map name that the kernel keeps.
 const NAME_BYTES: usize = 15;
@@ -28,8 +33,9 @@ pub(crate) fn of_section<'a>(
         let rest = section.name.strip_prefix(base);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    let rodata = is(".rodata");
-    let with_bytes = section.kind == SHT_PROGBITS && !section.exec && (rodata || is(".data"));
+    let (rodata, percpu) = (is(".rodata"), is(PERCPU));
+    let with_bytes =
+        section.kind == SHT_PROGBITS && !section.exec && (rodata || percpu || is(".data"));
     let zeroed = section.kind == SHT_NOBITS && is(".bss");
     if section.size == 0 || !(with_bytes || zeroed) {
         return Ok(None);
@@ -41,10 +47,11 @@ pub(crate) fn of_section<'a>(
     let datasec = datasecs.get(section.name.as_bytes());
     let datasec = datasec.copied().unwrap_or(0);
     // User space may map the values if it can know any of the variables.
-    let visible = btf
-        .ty(datasec)
-        .members()
-        .any(|[var, _, _]| btf.ty(var).is(kind::VAR) && btf.ty(var).extra() != btf::STATIC);
+    let visible = !percpu
+        && btf
+            .ty(datasec)
+            .members()
+            .any(|[var, _, _]| btf.ty(var).is(kind::VAR) && btf.ty(var).extra() != btf::STATIC);
     let mut map_flags = if rodata { BPF_F_RDONLY_PROG } else { 0 };
     if visible {
         map_flags |= BPF_F_MMAPABLE;
@@ -53,7 +60,11 @@ pub(crate) fn of_section<'a>(
         name: name(object, section.name),
         section: index,
         variables: true,
-        map_type: BPF_MAP_TYPE_ARRAY,
+        map_type: if percpu {
+            BPF_MAP_TYPE_PERCPU_ARRAY
+        } else {
+            BPF_MAP_TYPE_ARRAY
+        },
         key_size: 4,
         value_size,
         max_entries: 1,
@@ -85,11 +96,11 @@ pub(crate) fn of_kconfig<'a>(object: &str, size: u32, datasec: u32) -> Map<'a> {
 }
 
 /// libbpf's name: as much of the object's name as leaves room for the section's,
-/// which is taken to have 7 characters at least; nothing of it before `.data.custom`.
+/// which is taken to have 7 characters at least; nothing of it before `.data.custom` and `.percpu`.
 fn name(object: &str, section: &str) -> String {
     let suffix = section.len().clamp(7, NAME_BYTES);
-    let custom = section.chars().skip(1).any(|c| c == '.');
-    let prefix = if custom { 0 } else { NAME_BYTES - suffix };
+    let alone = section.starts_with(PERCPU) || section.chars().skip(1).any(|c| c == '.');
+    let prefix = if alone { 0 } else { NAME_BYTES - suffix };
     let bytes = object
         .bytes()
         .take(prefix)

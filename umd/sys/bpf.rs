@@ -116,10 +116,26 @@ pub fn map_create_of_module<S: Sys>(
 /// # Errors
 /// As the kernel reports it.
 pub fn map_update_elem<S: Sys>(sys: &S, fd: i32, key: &[u8], value: &[u8]) -> Result<(), Errno> {
+    map_update_elem_with(sys, fd, key, value, 0)
+}
+
+/// [`map_update_elem`] with these flags.
+///
+/// # Errors
+/// As the kernel reports it.
+#[inline(always)]
+pub fn map_update_elem_with<S: Sys>(
+    sys: &S,
+    fd: i32,
+    key: &[u8],
+    value: &[u8],
+    flags: u64,
+) -> Result<(), Errno> {
     let mut attr = MapElem {
         map_fd: fd as u32,
         key: addr(key),
         value: addr(value),
+        flags,
         ..MapElem::default()
     };
     bpf(sys, cmd::MAP_UPDATE_ELEM, attr_bytes(&mut attr)).map(drop)
