@@ -3,7 +3,7 @@
 //! is the load sequence, top to bottom: kernel BTF, names, BTF, maps,
 //! relocation, programs, links, ids.
 
-use preload_image::{Image, Map, MapAt, ProgAt, Str, map_flags, need, object_flags};
+use preload_image::{Image, MapAt, ProgAt, Str, map_flags, map_type, need, object_flags};
 
 use crate::arena::Arena;
 use crate::btf::{Btf, Filter};
@@ -20,7 +20,6 @@ use crate::sys::{Errno, Sys, bpf};
 use crate::targets::{self, Search};
 
 /// `enum bpf_map_type`: what `.rodata`, `.data` and `.bss` are.
-const BPF_MAP_TYPE_ARRAY: u32 = 2;
 /// Of `BPF_MAP_UPDATE_ELEM`: one value for all CPUs (not yet in 6.18).
 const BPF_F_ALL_CPUS: u64 = 1 << 4;
 
@@ -416,7 +415,7 @@ fn fill_slots<S: Sys>(
             load.begin("fill map", map.name());
             let index = slot.index() as usize;
             let fd = match map.map_type() {
-                Map::PROG_ARRAY => progs.get(index).map(|made| made[PROG]),
+                map_type::PROG_ARRAY => progs.get(index).map(|made| made[PROG]),
                 _ => map_fds.get(index).copied(),
             };
             // Keys are indices, and what the map gets is an fd: in other maps
@@ -444,8 +443,8 @@ fn fill_map<const KINDS: u32, S: Sys>(
         load.begin("fill map", map.name());
         // The kernel reads as many bytes as key and value of the map have: of an
         // array 4 and those here, also for all CPUs at once, of other maps maybe more.
-        let percpu = KINDS & need::FOREIGN != 0 && map.map_type() == Map::PERCPU_ARRAY;
-        let array = map.map_type() == BPF_MAP_TYPE_ARRAY || percpu;
+        let percpu = KINDS & need::FOREIGN != 0 && map.map_type() == map_type::PERCPU_ARRAY;
+        let array = map.map_type() == map_type::ARRAY || percpu;
         if !array || data.len() != map.value_size() as usize {
             return Err(Errno(libc::EINVAL).into());
         }

@@ -32,8 +32,8 @@ pub use read::{Image, ImageError, Records};
 pub use record::{
     Accessor, AccessorAt, CoreRelo, CoreReloAt, Extern, ExternAt, Kconfig, KconfigAt, Map, MapAt,
     Object, ObjectAt, Prog, ProgAt, Relo, ReloAt, Slot, SlotAt, StructOp, StructOpAt, Target,
-    TargetAt, core_flags, core_kind, extern_flags, kconfig_flags, kconfig_kind, map_flags, need,
-    object_flags, relo_kind, target_kind,
+    TargetAt, core_flags, core_kind, extern_flags, kconfig_flags, kconfig_kind, map_flags,
+    map_type, need, object_flags, relo_kind, target_kind,
 };
 #[cfg(feature = "writer")]
 pub use write::Writer;

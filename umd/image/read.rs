@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use crate::field::{Record, Refers, Span, Str};
 use crate::record::{
     Accessor, AccessorAt, CoreRelo, Extern, Kconfig, Map, Object, Prog, Relo, Slot, StructOp,
-    Target, map_flags, need, object_flags, relo_kind,
+    Target, map_flags, map_type, need, object_flags, relo_kind,
 };
 use crate::{FUNC_INFO_BYTES, HEADER_BYTES, INSN_BYTES, LINE_INFO_BYTES, MAGIC, SECTIONS, Section};
 
@@ -266,14 +266,14 @@ impl<'a> Image<'a> {
             return Err(self.wrong("object", Section::Object, 0));
         }
         // The kernel copies a whole value from the data, but for an arena.
-        let whole = |m: &Map| m.data.len == m.value_size || m.map_type == Map::ARENA;
+        let whole = |m: &Map| m.data.len == m.value_size || m.map_type == map_type::ARENA;
         let bad = |m: &Map| m.data.len != 0 && !whole(m);
         if let Some(i) = self.maps().iter().position(|m| bad(&m)) {
             return Err(self.wrong("map data", Section::Maps, i * Map::BYTES));
         }
         let bad = |m: &Map| {
             let all = match m.map_type {
-                Map::PROG_ARRAY => self.progs().len(),
+                map_type::PROG_ARRAY => self.progs().len(),
                 _ => self.maps().len(),
             };
             self.slots(m.slots).iter().any(|s| s.index as usize >= all)

@@ -135,18 +135,36 @@ record! {
 }
 
 impl Map {
-    /// `BPF_MAP_TYPE_PROG_ARRAY`, whose slots are programs.
-    pub const PROG_ARRAY: u32 = 3;
-    /// `BPF_MAP_TYPE_PERCPU_ARRAY`, whose data is written for every CPU.
-    pub const PERCPU_ARRAY: u32 = 6;
-    /// `BPF_MAP_TYPE_ARENA`, which only a host fills: by mapping it.
-    pub const ARENA: u32 = 33;
-
     /// Is it the variables of `.percpu`? Other maps of its type have no data.
     #[must_use]
     pub fn is_percpu_variables(&self) -> bool {
-        self.map_type == Map::PERCPU_ARRAY && self.data.len != 0
+        self.map_type == map_type::PERCPU_ARRAY && self.data.len != 0
     }
+}
+
+/// Values of [`Map::map_type`]: those of `enum bpf_map_type` of the uapi `linux/bpf.h` that
+/// mean something to who writes or loads an image.
+pub mod map_type {
+    #![expect(
+        missing_docs,
+        reason = "names and meaning are those of enum bpf_map_type"
+    )]
+    pub const ARRAY: u32 = 2;
+    /// Its slots are programs.
+    pub const PROG_ARRAY: u32 = 3;
+    pub const PERF_EVENT_ARRAY: u32 = 4;
+    /// Its data is written for every CPU.
+    pub const PERCPU_ARRAY: u32 = 6;
+    pub const ARRAY_OF_MAPS: u32 = 12;
+    pub const HASH_OF_MAPS: u32 = 13;
+    pub const DEVMAP: u32 = 14;
+    pub const DEVMAP_HASH: u32 = 25;
+    pub const STRUCT_OPS: u32 = 26;
+    pub const RINGBUF: u32 = 27;
+    pub const BLOOM_FILTER: u32 = 30;
+    pub const USER_RINGBUF: u32 = 31;
+    /// Only a host fills it: by mapping it.
+    pub const ARENA: u32 = 33;
 }
 
 /// Bits of [`Map::flags`].

@@ -7,7 +7,7 @@
 use bpf_preload_umd::sys::attr::MapCreate;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Errno, Sys, bpf};
-use preload_image::{Image, Map};
+use preload_image::{Image, Map, map_type};
 
 use crate::failure::{Failure, number};
 
@@ -26,7 +26,7 @@ pub(crate) fn create<S: Sys>(
 ) -> Result<Vec<(u32, i32)>, Failure> {
     let mut maps = given.to_vec();
     for (index, map) in (0..).zip(image.maps().iter()) {
-        if map.map_type != Map::ARENA || maps.iter().any(|(given, _)| *given == index) {
+        if map.map_type != map_type::ARENA || maps.iter().any(|(given, _)| *given == index) {
             continue;
         }
         let name = image.str(map.name);
@@ -79,7 +79,7 @@ mod tests {
         let name = writer.str(b"memory");
         writer.map(Map {
             name,
-            map_type: Map::ARENA,
+            map_type: map_type::ARENA,
             max_entries: 2,
             map_flags: 1 << 10,
             data,

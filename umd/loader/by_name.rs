@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bpf_preload_umd::exec::Object;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Sys as _, bpf};
-use preload_image::{Image, Map, map_flags};
+use preload_image::{Image, Map, map_flags, map_type};
 
 use crate::errno::ENOENT;
 use crate::failure::{Failure, number};
@@ -17,8 +17,6 @@ use crate::pins::pin_name;
 
 /// libbpf's place for them.
 const ROOT: &str = "/sys/fs/bpf";
-const BPF_MAP_TYPE_DEVMAP: u32 = 14;
-const BPF_MAP_TYPE_DEVMAP_HASH: u32 = 25;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 
 /// The maps that are there, by index, open. If one cannot be used all are closed.
@@ -86,7 +84,7 @@ fn open(map: &Map, name: &str, path: &Path) -> Result<Option<i32>, Failure> {
     let differs = info.map(|info| {
         // The kernel adds a flag of its own to these.
         let added = match map.map_type {
-            BPF_MAP_TYPE_DEVMAP | BPF_MAP_TYPE_DEVMAP_HASH => BPF_F_RDONLY_PROG,
+            map_type::DEVMAP | map_type::DEVMAP_HASH => BPF_F_RDONLY_PROG,
             _ => 0,
         };
         let pairs = [

@@ -6,7 +6,7 @@ use bpf_preload_umd::exec::LEFT_OUT;
 use bpf_preload_umd::sys::attr::{MapCreate, ProgLoad};
 use bpf_preload_umd::sys::bpf::{ProgAttr, ProgBytes};
 use bpf_preload_umd::sys::{Sys, bpf};
-use preload_image::{Image, Map};
+use preload_image::{Image, map_type};
 
 use crate::errno::EINVAL;
 use crate::failure::number;
@@ -32,7 +32,7 @@ pub(crate) fn left_out<S: Sys>(sys: &S, image: &Image<'_>) -> Vec<(u32, i32)> {
 /// of this, the load will say so.
 fn supported<S: Sys>(sys: &S) -> bool {
     let mut attr = MapCreate {
-        map_type: Map::PERCPU_ARRAY,
+        map_type: map_type::PERCPU_ARRAY,
         key_size: 4,
         value_size: 8,
         max_entries: 1,

@@ -11,7 +11,7 @@ use bpf_preload_umd::exec::Loaded;
 use bpf_preload_umd::modules::Modules as _;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Sys, bpf};
-use preload_image::{Image, Map, Prog, StructOp, Writer, map_flags};
+use preload_image::{Image, Map, Prog, StructOp, Writer, map_flags, map_type};
 
 use crate::attach::{Attached, Fd, Hold, What};
 use crate::failure::{Failure, number};
@@ -293,7 +293,7 @@ fn place(image: &Image<'_>, writer: &mut Writer, ops: &[Op]) -> Result<(), Failu
     });
     writer.replace_struct_ops(&ops.collect::<Vec<_>>());
     let maps = image.maps().iter();
-    for map in maps.filter(|map| map.map_type == Map::PROG_ARRAY) {
+    for map in maps.filter(|map| map.map_type == map_type::PROG_ARRAY) {
         for (index, mut slot) in (map.slots.start..).zip(image.slots(map.slots).iter()) {
             slot.index = number(slot.index).ok_or_else(|| {
                 let name = String::from_utf8_lossy(image.str(map.name));

@@ -9,19 +9,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use preload_image::map_type;
+
 use crate::btf::{self, Btf, kind};
 use crate::elf::{Elf, SHT_PROGBITS, Section};
 use crate::error::{LowerError, Result, printable};
 use crate::func::Funcs;
 use crate::{struct_ops, variables};
-
-const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
-const BPF_MAP_TYPE_PERF_EVENT_ARRAY: u32 = 4;
-const BPF_MAP_TYPE_HASH_OF_MAPS: u32 = 13;
-const BPF_MAP_TYPE_RINGBUF: u32 = 27;
-const BPF_MAP_TYPE_BLOOM_FILTER: u32 = 30;
-const BPF_MAP_TYPE_USER_RINGBUF: u32 = 31;
-const BPF_MAP_TYPE_ARENA: u32 = 33;
 
 /// Section of BTF-defined maps.
 const MAPS: &str = ".maps";
@@ -37,7 +31,7 @@ const PAGE_BYTES: u64 = 4096;
 /// hashes of kernel objects, stack traces, queues and stacks, arenas.
 const WITHOUT_BTF: [u32; 12] = [4, 7, 8, 14, 15, 16, 17, 18, 22, 23, 25, 33];
 /// Map types that hold maps.
-const MAPS_OF_MAPS: [u32; 2] = [12, 13];
+const MAPS_OF_MAPS: [u32; 2] = [map_type::ARRAY_OF_MAPS, map_type::HASH_OF_MAPS];
 
 /// A map; the sizes and flags are those of `BPF_MAP_CREATE`.
 #[derive(Clone, Debug, Default)]
@@ -83,13 +77,13 @@ impl Map<'_> {
 
     /// Is the number of entries that of the CPUs that there may be?
     pub(crate) fn entry_per_cpu(&self) -> bool {
-        self.map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY && self.max_entries == 0
+        self.map_type == map_type::PERF_EVENT_ARRAY && self.max_entries == 0
     }
 }
 
 /// Gives the arena the variables that live in it, at its beginning.
 fn arena<'a>(elf: &Elf<'a>, maps: &mut [Map<'a>]) -> Result<()> {
-    let mut arenas = maps.iter_mut().filter(|m| m.map_type == BPF_MAP_TYPE_ARENA);
+    let mut arenas = maps.iter_mut().filter(|m| m.map_type == map_type::ARENA);
     let (arena, second) = (arenas.next(), arenas.next());
     if let Some(second) = second {
         let what = "second arena, of which an object can have only one";
@@ -213,11 +207,11 @@ fn definition(btf: &Btf, map: &mut Map, def: u32, inner: bool) -> Result<()> {
     if map.map_type == 0 {
         return new("map has no type");
     }
-    if [BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_USER_RINGBUF].contains(&map.map_type) {
+    if [map_type::RINGBUF, map_type::USER_RINGBUF].contains(&map.map_type) {
         map.max_entries = whole_pages(map.max_entries);
     }
     // A value type alone is refused, too, where maps have keys.
-    let keyless = map.key_type_id == 0 && map.map_type != BPF_MAP_TYPE_BLOOM_FILTER;
+    let keyless = map.key_type_id == 0 && map.map_type != map_type::BLOOM_FILTER;
     if keyless || WITHOUT_BTF.contains(&map.map_type) || MAPS_OF_MAPS.contains(&map.map_type) {
         (map.key_type_id, map.value_type_id) = (0, 0);
     }
@@ -228,7 +222,7 @@ fn definition(btf: &Btf, map: &mut Map, def: u32, inner: bool) -> Result<()> {
 fn values(btf: &Btf, map: &mut Map, type_id: u32) -> Result<()> {
     let new = |what: &str| Err(LowerError::new(what));
     let maps = MAPS_OF_MAPS.contains(&map.map_type);
-    if !maps && map.map_type != BPF_MAP_TYPE_PROG_ARRAY {
+    if !maps && map.map_type != map_type::PROG_ARRAY {
         return new("map attribute 'values' of a map that holds neither maps nor programs");
     }
     if ![0, 4].contains(&map.value_size) {
@@ -327,10 +321,10 @@ pub(crate) fn fill_slots(
             let key = rel.offset - holder.values.unwrap_or(0);
             let key = u32::try_from(key / 8).ok().filter(|_| key % 8 == 0);
             let key = key.ok_or_else(|| wrong("relocation of no slot of the map"))?;
-            let found = if holder.map_type == BPF_MAP_TYPE_PROG_ARRAY {
+            let found = if holder.map_type == map_type::PROG_ARRAY {
                 place.and_then(|place| progs.get(&place))
             } else {
-                if holder.map_type == BPF_MAP_TYPE_HASH_OF_MAPS && holder.key_size != 4 {
+                if holder.map_type == map_type::HASH_OF_MAPS && holder.key_size != 4 {
                     return Err(wrong(
                         "slot of a hash of maps whose keys are not 4 bytes long",
                     ));

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use preload_image::map_type;
+
 use crate::btf::{Btf, kind};
 use crate::elf::{Elf, Section};
 use crate::emit::essential_name;
@@ -13,7 +15,6 @@ use crate::func::Funcs;
 use crate::maps::{Datasecs, Map};
 use crate::prog::Prog;
 
-const BPF_MAP_TYPE_STRUCT_OPS: u32 = 26;
 /// The map is attached by a link.
 const BPF_F_LINK: u32 = 1 << 13;
 const SECTION: &str = ".struct_ops";
@@ -57,7 +58,7 @@ pub(crate) fn collect<'a>(
             name: String::from_utf8_lossy(name).into_owned(),
             section: index,
             offset: u64::from(offset),
-            map_type: BPF_MAP_TYPE_STRUCT_OPS,
+            map_type: map_type::STRUCT_OPS,
             key_size: 4,
             // Of the object's struct; the kernel's is another one.
             value_size: ty.third,

@@ -4,14 +4,14 @@
 
 use std::borrow::Cow;
 
+use preload_image::map_type;
+
 use crate::btf::{self, Btf, kind};
 use crate::elf::{SHT_NOBITS, SHT_PROGBITS, Section};
 use crate::error::{LowerError, Result};
 use crate::externs::KCONFIG;
 use crate::maps::{Datasecs, Map};
 
-const BPF_MAP_TYPE_ARRAY: u32 = 2;
-const BPF_MAP_TYPE_PERCPU_ARRAY: u32 = 6;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
@@ -61,9 +61,9 @@ pub(crate) fn of_section<'a>(
         section: index,
         variables: true,
         map_type: if percpu {
-            BPF_MAP_TYPE_PERCPU_ARRAY
+            map_type::PERCPU_ARRAY
         } else {
-            BPF_MAP_TYPE_ARRAY
+            map_type::ARRAY
         },
         key_size: 4,
         value_size,
@@ -83,7 +83,7 @@ pub(crate) fn of_kconfig<'a>(object: &str, size: u32, datasec: u32) -> Map<'a> {
         // None: there is no such section.
         section: usize::MAX,
         variables: true,
-        map_type: BPF_MAP_TYPE_ARRAY,
+        map_type: map_type::ARRAY,
         key_size: 4,
         value_size: size,
         max_entries: 1,

@@ -4,6 +4,7 @@
 use bpf_preload_umd::sys::attr::{MapCreate, ProgLoad};
 use bpf_preload_umd::sys::bpf::{ProgAttr, ProgBytes};
 use bpf_preload_umd::sys::{Errno, Sys, bpf, tcx};
+use preload_image::map_type;
 
 use super::Asked;
 use crate::btf::assemble;
@@ -19,7 +20,6 @@ pub(super) const BPF_PROG_TYPE_TRACING: u32 = 26;
 const BPF_PROG_TYPE_STRUCT_OPS: u32 = 27;
 /// `enum bpf_attach_type`.
 pub(super) const BPF_TRACE_ITER: u32 = 28;
-const BPF_MAP_TYPE_STRUCT_OPS: u32 = 26;
 
 /// Loads the shortest program of a type.
 pub(super) fn prog<S: Sys>(sys: &S, prog_type: u32) -> Asked {
@@ -213,7 +213,7 @@ pub(super) fn map<S: Sys>(sys: &S, map_type: u32) -> Asked {
             Ok(())
         }
         // Type 1 is no struct of struct_ops.
-        Err(errno) if map_type == BPF_MAP_TYPE_STRUCT_OPS && number(errno) == ENOTSUPP => Ok(()),
+        Err(errno) if map_type == map_type::STRUCT_OPS && number(errno) == ENOTSUPP => Ok(()),
         Err(errno) => Err(errno),
     }
 }
