@@ -63,12 +63,19 @@ vendor: ## the crates into vendor/: from then on cargo needs no network
 	@cargo vendor --locked >.cargo/config.toml
 
 # Static: finding its libraries would take it as long as a small object takes to load; at one
-# address, since each page with an address in it would be written to at the start.
+# address, since each page with an address in it would be written to at the start. load.ld, in
+# terms of v0 names, puts side by side what a load needs; 64 KiB of the file are then 64 KiB of
+# addresses, which the kernel maps together. It maps folios of the page cache as a whole: those of
+# a file that is installed are smaller than those of one that strip(1) writes.
 tool: setup ## the host tool: target/bpf-preload
-	@cargo rustc --quiet --profile tool --package bpf-preload --bin bpf-preload -- \
-		-C target-feature=+crt-static -C relocation-model=static
+	@RUSTFLAGS="$$RUSTFLAGS -C symbol-mangling-version=v0" \
+	cargo rustc --quiet --profile tool --package bpf-preload --bin bpf-preload -- \
+		-C target-feature=+crt-static -C relocation-model=static \
+		-C link-arg=-Wl,-T,$(CURDIR)/umd/tool/load.ld,-z,max-page-size=0x10000
 	@mkdir -p target
-	@strip --strip-all -R .comment -o target/bpf-preload $${CARGO_TARGET_DIR:-target}/tool/bpf-preload
+	@strip --strip-all -R .comment -o target/bpf-preload.new $${CARGO_TARGET_DIR:-target}/tool/bpf-preload
+	@install target/bpf-preload.new target/bpf-preload
+	@rm target/bpf-preload.new
 
 module: $(if $(KDIR),,kver) blob ## target/kmod/<KVER>/bpf_preload.ko [KVER=...|KDIR=/path]
 	@tests/vm/module $(if $(KDIR),$(abspath $(KDIR)),$(KVER))

@@ -33,6 +33,9 @@ pub fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let read = opened.and_then(|open| {
         let flags = rustix::fs::fcntl_getfl(&open)? - OFlags::NONBLOCK;
         rustix::fs::fcntl_setfl(&open, flags)?;
+        // One byte more: then it is seen to end without a larger buffer.
+        let len = open.metadata()?.len().min(MAX_BYTES) as usize + 1;
+        bytes.try_reserve_exact(len)?;
         open.take(MAX_BYTES + 1).read_to_end(&mut bytes)
     });
     match read {

@@ -2,6 +2,7 @@
 //! The command line: all that help, manual page and completion are made of.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -93,7 +94,7 @@ pub(crate) enum Command {
     Man,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Load {
     /// The object file
     pub(crate) file: PathBuf,
@@ -192,6 +193,43 @@ pub(crate) struct DelegateArgs {
     files: Vec<PathBuf>,
 }
 
+impl Cli {
+    /// The command line. That of a plain load, `load FILE` or `load FILE --pin DIR`, takes no
+    /// parser: to describe the command to one costs memory and time, as much as a small object.
+    pub(crate) fn read() -> Self {
+        let args: Vec<_> = std::env::args_os().skip(1).collect();
+        Cli::plain_load(&args).unwrap_or_else(Cli::parsed)
+    }
+
+    #[inline(never)]
+    fn parsed() -> Self {
+        Cli::parse()
+    }
+
+    fn plain_load(args: &[OsString]) -> Option<Self> {
+        let (file, pin) = match args {
+            [load, file] if load == "load" => (file, None),
+            [load, file, pin, dir] if load == "load" && pin == "--pin" => (file, Some(dir)),
+            _ => return None,
+        };
+        // An option, or nothing: the parser knows what to say.
+        let is_path = |path: &OsString| !matches!(path.as_bytes(), [] | [b'-', ..]);
+        let load = Load {
+            file: is_path(file).then(|| file.into())?,
+            pin: match pin {
+                Some(dir) => Some(is_path(dir).then(|| dir.into())?),
+                None => None,
+            },
+            ..Load::default()
+        };
+        Some(Cli {
+            json: false,
+            debug: false,
+            command: Command::Load(load.into()),
+        })
+    }
+}
+
 impl DelegateArgs {
     /// All together.
     pub(crate) fn grants(&self) -> Result<Grants, Failure> {
@@ -211,7 +249,7 @@ impl DelegateArgs {
 }
 
 /// Which BPF token is to be used.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct TokenArgs {
     /// Use the BPF token of the bpffs on DIR; '' for none at all
     ///

@@ -18,6 +18,12 @@ impl<T> Deref for Lazy<T> {
     }
 }
 
+impl<T> From<T> for Lazy<T> {
+    fn from(args: T) -> Self {
+        Lazy(args)
+    }
+}
+
 impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         T::from_arg_matches(matches).map(Lazy)

@@ -16,6 +16,8 @@ use preload_loader::token::{Token, WithToken};
 use preload_loader::{by_name, complete, kernel, object};
 use serde::Serialize;
 
+use crate::pages::let_go;
+
 /// What was loaded.
 #[derive(Debug, Serialize)]
 pub(crate) struct Loaded {
@@ -99,6 +101,7 @@ impl fmt::Display for Loaded {
 /// Loads an object file; pins what it loaded, or unloads it again. Nothing stays
 /// pinned of which nobody could be told. With `attach` the programs are attached, and
 /// it is called to wait as long as they are to be where nothing is pinned.
+#[inline(never)]
 pub(crate) fn load(
     file: &Path,
     pin: Option<&Path>,
@@ -107,7 +110,9 @@ pub(crate) fn load(
     token: &Token,
     tell: impl FnOnce(&Loaded) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let bytes = complete::complete(object::lower(file)?).map_err(|failure| failure.within(file))?;
+    let bytes = object::lower(file)?;
+    let_go();
+    let bytes = complete::complete(bytes).map_err(|failure| failure.within(file))?;
     let sys = WithToken::new(Linux, token)?;
     let (bytes, targets) =
         target::find(&sys, bytes, targets).map_err(|failure| failure.within(file))?;

@@ -15,13 +15,12 @@ mod lazy;
 mod load;
 mod mount;
 mod output;
+mod pages;
 mod probe;
 mod relo;
 mod start;
 mod tcx;
 mod token;
-
-use clap::Parser as _;
 
 use cli::{Cli, Command, TokenCommand};
 use interrupt::Interrupt;
@@ -29,7 +28,8 @@ use preload_loader::failure::Failure;
 
 /// All of it; the exit status.
 fn tool() -> u8 {
-    let cli = Cli::parse();
+    pages::let_go();
+    let cli = Cli::read();
     let done = run(&cli);
     let Err(failure) = done else {
         return 0;

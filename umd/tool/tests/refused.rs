@@ -52,3 +52,28 @@ SEC("kprobe/vfs_read") int prog(void *ctx) { u32 k = 0; return !!bpf_map_lookup_
     let line = "EPERM (1): this process is in a user namespace of its own, and has no BPF token\n";
     assert!(!ok && said.contains(line), "{said}");
 }
+
+/// A plain load is read without the parser (`Cli::read`): it is the command that the parser
+/// would have read, in another order, to what cannot be loaded, and to the environment.
+#[test]
+fn plain_load_is_another_command() {
+    let source = "int count; SEC(\"tc\") int prog(void *ctx) { return count++; }";
+    let object = common::compile("plain", source);
+    let said = common::succeeds(
+        &object,
+        r#"said() { "$@" 2>&1 | sed -E 's/id [0-9]+/id N/'; }
+        same() { test "$1" = "$2" || { echo "$1"; echo "$2"; exit 1; }; }
+        same "$(said $tool load $object)" "$(said $tool load -- $object)"
+        mkdir $dir/x
+        plain=$(said $tool load $object --pin $dir/x)
+        rm -r $dir/x
+        same "$plain" "$(said $tool load --pin $dir/x $object)"
+        ls $dir/x/prog
+        same "$(said $tool load $object --pin $dir/x)" "$(said $tool load --pin $dir/x $object)"
+        same "$(said $tool load /no/such)" "$(said $tool load -- /no/such)"
+        export LIBBPF_BPF_TOKEN_PATH=/no/such
+        same "$(said $tool load $object)" "$(said $tool load -- $object)"
+        said $tool load $object"#,
+    );
+    assert!(said.contains("/no/such"), "{said}");
+}
