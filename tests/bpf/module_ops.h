@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The struct of tests/vm/struct_ops/two_ops.c, in another order. */
+/* The struct of tests/vm/struct_ops/two_ops.c, in another order, and with a member more. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -22,10 +22,4 @@ SEC("struct_ops")
 int second(__u64 *ctx)
 {
 	return (int)ctx[0] + 100;
-}
-
-SEC("struct_ops")
-int not_yet(__u64 *ctx)
-{
-	return 0;
 }

@@ -4,6 +4,5 @@
 SEC(".struct_ops.link") struct two_ops___ours two = {
 	.first = (void *)first,
 	.second = (void *)second,
-	.not_yet = (void *)not_yet,
 	.data = 3,
 };

@@ -5,7 +5,7 @@
 
 struct sock;
 
-/* The members in another order than the kernel's; the last one no kernel has. */
+/* The members in another order than the kernel's; the last one no kernel has, nor has it a program. */
 struct tcp_congestion_ops___two {
 	char name[16];
 	__u32 flags;
@@ -34,11 +34,6 @@ void cong_avoid(__u64 *ctx)
 {
 }
 
-SEC("struct_ops")
-void not_yet(__u64 *ctx)
-{
-}
-
 /* 0x1 is TCP_CONG_NON_RESTRICTED: everybody may choose it. */
 #define TCP_CA(section, ca_name)				\
 	SEC(section) struct tcp_congestion_ops___two ops = {	\
@@ -47,5 +42,4 @@ void not_yet(__u64 *ctx)
 		.undo_cwnd = (void *)undo_cwnd,			\
 		.ssthresh = (void *)ssthresh,			\
 		.cong_avoid = (void *)cong_avoid,		\
-		.not_yet = (void *)not_yet,			\
 	}

@@ -80,11 +80,6 @@ impl Writer {
         self.replace(Section::Externs, index, ksym);
     }
 
-    /// Changes a slot.
-    pub fn replace_slot(&mut self, index: u32, slot: Slot) {
-        self.replace(Section::Slots, index, slot);
-    }
-
     /// Changes as many bytes of a span of data as both have.
     pub fn replace_data(&mut self, span: Span, bytes: &[u8]) {
         let data = self.section(Section::Data).get_mut(span.start as usize..);
@@ -215,12 +210,6 @@ impl Writer {
     pub fn replace_struct_ops(&mut self, ops: &[StructOp]) {
         self.section(Section::StructOps).clear();
         self.append_records(Section::StructOps, ops);
-    }
-
-    /// These programs, and no others: for a caller who tells whatever refers to them by number.
-    pub fn replace_progs(&mut self, progs: &[Prog]) {
-        self.section(Section::Progs).clear();
-        self.append_records(Section::Progs, progs);
     }
 
     /// Changes a program.

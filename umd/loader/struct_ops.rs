@@ -11,7 +11,7 @@ use bpf_preload_umd::exec::Loaded;
 use bpf_preload_umd::modules::Modules as _;
 use bpf_preload_umd::sys::linux::Linux;
 use bpf_preload_umd::sys::{Sys, bpf};
-use preload_image::{Image, Map, Prog, StructOp, Writer, map_flags, map_type};
+use preload_image::{Image, Map, Prog, StructOp, Writer, map_flags};
 
 use crate::attach::{Attached, Fd, Hold, What};
 use crate::failure::{Failure, number};
@@ -24,8 +24,7 @@ const BPF_F_LINK: u32 = 1 << 13;
 const BPF_STRUCT_OPS: u32 = 44;
 
 /// Gives maps the kernel's values, and programs the places of their members. As in
-/// libbpf, a member that the kernel has not is left out if it is zero, and its program
-/// with it unless that is in another one, too.
+/// libbpf, a member that the kernel has not is left out if it is zero and has no program.
 pub(crate) fn complete(image: &Image<'_>, writer: &mut Writer) -> Result<(), Failure> {
     let of_ops = || {
         let maps = (0..).zip(image.maps().iter());
@@ -199,7 +198,7 @@ impl Layout<'_, '_> {
             let of_member = ops.remove(name).unwrap_or_default();
 
             let Some(there) = member(kernel, kernel_struct, name) else {
-                if of_member.is_empty() && is_set {
+                if is_set || !of_member.is_empty() {
                     return wrong(format!("is set, which this kernel's {struct_name} has not"));
                 }
                 continue;
@@ -252,57 +251,28 @@ fn member(btf: &Btf<'_>, of: Type, name: &[u8]) -> Option<u32> {
     (0..of.vlen()).find(|index| btf.str(btf.member(of, *index).0) == name)
 }
 
-/// Writes the places of the functions; what has none is left out.
+/// Writes the places of the functions: a program has one, whatever maps it is in.
 fn place(image: &Image<'_>, writer: &mut Writer, ops: &[Op]) -> Result<(), Failure> {
-    // Of each program: in no map, in no member that the kernel has, or in this one.
-    let mut progs: Vec<(Prog, Option<Option<u32>>)> =
+    let mut progs: Vec<(Prog, Option<u32>)> =
         image.progs().iter().map(|prog| (prog, None)).collect();
     for op in ops {
         let Some((prog, place)) = progs.get_mut(op.record.prog as usize) else {
             continue;
         };
-        let known = place.flatten();
-        if known.is_some() && op.place.is_some() && known != op.place {
+        if place.is_some() && *place != op.place {
             let [name, member] =
                 [prog.name, op.record.member].map(|name| String::from_utf8_lossy(image.str(name)));
             let what = format!("prog {name}: is in another member, too, than {member}");
             return Err(Failure::new(what));
         }
-        *place = Some(known.or(op.place));
+        *place = op.place;
         prog.attach_type = op.place.unwrap_or(prog.attach_type);
     }
-    // The number of each program that is left, by that which it had.
-    let mut kept = Vec::new();
-    let numbers: Vec<Option<u32>> = progs
-        .into_iter()
-        .map(|(prog, place)| {
-            (place != Some(None)).then(|| {
-                kept.push(prog);
-                kept.len() as u32 - 1
-            })
-        })
-        .collect();
-    let number = |old: u32| numbers.get(old as usize).copied().flatten();
-    writer.replace_progs(&kept);
-    let ops = ops.iter().filter(|op| op.place.is_some());
-    let ops = ops.filter_map(|op| {
-        Some(StructOp {
-            prog: number(op.record.prog)?,
-            ..op.record
-        })
-    });
-    writer.replace_struct_ops(&ops.collect::<Vec<_>>());
-    let maps = image.maps().iter();
-    for map in maps.filter(|map| map.map_type == map_type::PROG_ARRAY) {
-        for (index, mut slot) in (map.slots.start..).zip(image.slots(map.slots).iter()) {
-            slot.index = number(slot.index).ok_or_else(|| {
-                let name = String::from_utf8_lossy(image.str(map.name));
-                let what = "a program of struct_ops, of which this kernel has no such member";
-                Failure::new(format!("fill map {name}: {what}"))
-            })?;
-            writer.replace_slot(index, slot);
-        }
+    for (index, (prog, _)) in (0..).zip(progs) {
+        writer.replace_prog(index, prog);
     }
+    let records: Vec<StructOp> = ops.iter().map(|op| op.record).collect();
+    writer.replace_struct_ops(&records);
     Ok(())
 }
 
