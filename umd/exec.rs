@@ -19,7 +19,6 @@ use crate::sys::attr::MapCreate;
 use crate::sys::{Errno, Sys, bpf};
 use crate::targets::{self, Search};
 
-/// `enum bpf_map_type`: what `.rodata`, `.data` and `.bss` are.
 /// Of `BPF_MAP_UPDATE_ELEM`: one value for all CPUs (not yet in 6.18).
 const BPF_F_ALL_CPUS: u64 = 1 << 4;
 
@@ -272,7 +271,7 @@ pub(crate) fn run<const KINDS: u32, S: Sys>(
     for (map, fd) in image.maps().each().zip(loaded.map_fds.iter_mut()) {
         // A template is made where it is needed; what the caller gave is not made again.
         let template = KINDS & need::TEMPLATES != 0 && map.flags() & map_flags::TEMPLATE != 0;
-        let given = KINDS & need::FOREIGN != 0 && *fd != -1;
+        let given = KINDS & need::FOREIGN != 0 && (*fd >= 0 || *fd == LEFT_OUT);
         if !template && !given {
             *fd = create_map::<KINDS, S>(load, map, loaded.btf_fd, &core)?;
             // What is in struct_ops its host writes, which has the programs then.

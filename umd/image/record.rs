@@ -379,7 +379,7 @@ record! {
 pub mod extern_flags {
     /// May be missing: its address is 0 then and calls are poisoned.
     pub const WEAK: u32 = 1;
-    /// [`address`](super::Extern::address) is known, also if it is 0, as that of `__per_cpu_start` is.
+    /// [`address`](super::Extern::address) is known, also if it is 0, as that of `__per_cpu_start` was on 6.12.
     pub const KNOWN: u32 = 2;
 }
 

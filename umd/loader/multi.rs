@@ -64,7 +64,9 @@ pub(crate) fn uprobes<'l, S: Sys>(
 fn linked_or_unknown<'l>(made: Result<i32, Errno>, attach_type: u32) -> Result<Hold<'l>, Failure> {
     if made.is_err_and(|errno| number(errno) == EINVAL) {
         for (_, name, since) in SINCE.iter().filter(|(known, ..)| *known == attach_type) {
-            if !Kernel::read()?.has_enumerator(b"bpf_attach_type", name.as_bytes())? {
+            let kernel = Kernel::read();
+            let has = kernel.and_then(|k| k.has_enumerator(b"bpf_attach_type", name.as_bytes()));
+            if has == Ok(false) {
                 let what = format!("this kernel has no {name} (since {since})");
                 return Err(Failure::new(what));
             }

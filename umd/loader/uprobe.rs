@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolFlags, elf::STT_FUNC};
 
 use crate::failure::Failure;
 use crate::object::read;
@@ -75,7 +75,10 @@ fn functions(path: &Path, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Function
     let symbols = elf.dynamic_symbols().chain(elf.symbols());
     let found = symbols.filter_map(|symbol| {
         let section = symbol.section_index()?;
-        if symbol.kind() != SymbolKind::Text || !wanted(symbol.name_bytes().ok()?) {
+        // No resolver of an IFUNC, which is no function that is called by its name.
+        let func =
+            matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. } if st_info.st_type() == STT_FUNC);
+        if !func || !wanted(symbol.name_bytes().ok()?) {
             return None;
         }
         let section = elf.section_by_index(section).ok()?;
